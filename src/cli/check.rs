@@ -1,0 +1,135 @@
+//! `allocspec check`: one allocator against the rules of a profile.
+
+use super::options::{Format, ReportOptions, SubjectOptions};
+use super::output::Output;
+use super::progress::Bar;
+use super::{Answer, Failure, values};
+use crate::report::save::save;
+use crate::report::terminal::{self, Detail};
+use crate::report::{Report, json};
+use crate::run::verdict::{CheckResult, Conformance};
+use crate::run::{self, CheckOptions};
+use crate::spec::{Catalogue, RuleId};
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Checks an allocator and shows every broken rule with a program
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    subject: SubjectOptions,
+    #[command(flatten)]
+    limits: Limits,
+    /// Checks only these rules
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::rule)]
+    rule: Vec<RuleId>,
+    /// Stops after so many operations, if the time has not run out before
+    #[arg(long, value_name = "N")]
+    ops: Option<u64>,
+    /// The seed of every random choice: the same seed makes the same programs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Processes side by side [default: one a processor]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    report: ReportOptions,
+}
+
+/// What may be spent, and against what.
+#[derive(Debug, Args)]
+pub struct Limits {
+    /// The rules: c99 c11 c17 c23 posix-2008 posix-2017 posix-2024 gnu linux cpython-3.14 …, or several joined by +
+    /// [default: linux, for the reference cpython-3.14]
+    #[arg(long)]
+    profile: Option<String>,
+    /// Time for everything: 500ms, 10s, 2m
+    #[arg(long, value_parser = values::duration, default_value = "10s")]
+    time: Duration,
+    /// Live bytes at most: 512MiB, 1GiB
+    #[arg(long, value_name = "SIZE", value_parser = values::size, default_value = "1GiB")]
+    max_memory: u64,
+}
+
+impl Limits {
+    /// A check of this subject within the limits, of all rules.
+    pub fn options(&self, subject: &SubjectOptions, strict: bool) -> Result<CheckOptions, Failure> {
+        Ok(CheckOptions {
+            subject: subject.subject()?,
+            profile: self.profile.clone(),
+            seed: 1,
+            time: self.time,
+            ops: None,
+            rules: Vec::new(),
+            jobs: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            max_memory: self.max_memory,
+            strict,
+        })
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
+    present(&arguments.report, Detail::Full, || {
+        let mut options = arguments
+            .limits
+            .options(&arguments.subject, arguments.report.strict)?;
+        options.seed = arguments.seed;
+        options.ops = arguments.ops;
+        options.rules.clone_from(&arguments.rule);
+        if let Some(jobs) = arguments.jobs {
+            options.jobs = jobs.get();
+        }
+        let bar = Bar::new(arguments.report.quiet);
+        Ok(run::check(&options, &mut |progress| bar.show(progress))?)
+    })
+}
+
+/// Has something checked and reports what came of it, or why nothing did.
+pub fn present(
+    options: &ReportOptions,
+    detail: Detail,
+    check: impl FnOnce() -> Result<CheckResult, Failure>,
+) -> Result<Answer, Failure> {
+    let mut output = Output::open(options.output.as_deref())?;
+    let result = match check() {
+        Ok(result) => result,
+        Err(failure) => {
+            if options.format == Format::Json {
+                output.write(|out| json::write_error(&failure.to_string(), out))?;
+            }
+            return Err(failure);
+        }
+    };
+    let mut report = Report {
+        result: &result,
+        catalogue: Catalogue::embedded(),
+        saved: &[],
+        strict: options.strict,
+    };
+    let saved = match &options.out {
+        Some(directory) => save(&report, directory),
+        None => Ok(Vec::new()),
+    };
+    // The report is shown whether or not the files could be written.
+    report.saved = saved.as_deref().unwrap_or_default();
+    let width = output.width();
+    let detail = if options.quiet {
+        Detail::Findings
+    } else {
+        detail
+    };
+    let written = output.write(|out| match options.format {
+        Format::Human => terminal::write(&report, out, width, detail),
+        Format::Json => json::write(&report, out),
+    });
+    if let Err(error) = &saved {
+        written?;
+        return Err(Failure::Unusable(error.to_string()));
+    }
+    written?;
+    Ok(match result.conformance {
+        Conformance::Conformant => Answer::Good,
+        Conformance::Nonconformant => Answer::Bad,
+    })
+}

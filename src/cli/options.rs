@@ -1,0 +1,93 @@
+//! The options that several subcommands have.
+
+use super::{Failure, values};
+use crate::run::{Names, SubjectSpec};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// What is checked.
+#[derive(Debug, Args)]
+pub struct SubjectOptions {
+    /// The allocator: a shared library (.so), `system` for the C library's own malloc, `reference` for the built-in
+    /// pymalloc, or `mutant:NAME`
+    #[arg(default_value = "reference")]
+    pub subject: String,
+    /// Entry points are the C names with this in front, such as je_; the library is opened with dlopen
+    #[arg(long, value_name = "PREFIX", conflicts_with = "map")]
+    pub prefix: Option<String>,
+    /// Entry points of other names, such as malloc=pvPortMalloc,free=vPortFree; those left out are not exercised
+    #[arg(long, value_name = "NAME=SYMBOL", value_delimiter = ',', value_parser = values::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Sets a variable in the environment of the library
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::variable)]
+    pub env: Vec<(String, String)>,
+}
+
+impl SubjectOptions {
+    /// The subject that the options name.
+    pub fn subject(&self) -> Result<SubjectSpec, Failure> {
+        let spec = match self.subject.as_str() {
+            "reference" => SubjectSpec::Reference,
+            "system" => SubjectSpec::System,
+            name => match name.strip_prefix("mutant:") {
+                Some(mutant) => SubjectSpec::Mutant(mutant.to_owned()),
+                None => SubjectSpec::Library {
+                    path: PathBuf::from(name),
+                    names: self.names(),
+                    env: self.env.clone(),
+                },
+            },
+        };
+        let of_library = [
+            ("--prefix", self.prefix.is_some()),
+            ("--map", !self.map.is_empty()),
+            ("--env", !self.env.is_empty()),
+        ];
+        match of_library.iter().find(|(_, given)| *given) {
+            Some((option, _)) if !matches!(spec, SubjectSpec::Library { .. }) => {
+                Err(Failure::Unusable(format!(
+                    "{option} is for a library: give the path of a .so, not {:?}",
+                    self.subject
+                )))
+            }
+            _ => Ok(spec),
+        }
+    }
+
+    fn names(&self) -> Names {
+        match &self.prefix {
+            Some(prefix) => Names::Prefix(prefix.clone()),
+            None if self.map.is_empty() => Names::Plain,
+            None => Names::Map(self.map.clone()),
+        }
+    }
+}
+
+/// How the result is told.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// Also fail on broken rules of quality
+    #[arg(long)]
+    pub strict: bool,
+    /// Writes RULE.trace and RULE.c for every finding into this directory
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Writes the report to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Shows only findings and the summary, and no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people
+    Human,
+    /// One JSON object
+    Json,
+}

@@ -1,0 +1,21 @@
+//! `allocspec`: which documented rules of allocation does a memory allocator keep, and which does it break?
+//!
+//! The rooms, lowest floor first; each knows only those above it in this list:
+//!
+//! - [`pymalloc`]: the reference allocator, CPython's small-object allocator in Rust.
+//! - [`spec`]: the catalogue of rules, read from `conformance/`.
+//! - [`program`]: operations, programs, their text form, their generation and their shrinking.
+//! - [`shadow`]: the model of what must be true of every live block, and the findings when it is not.
+//! - [`subject`]: the allocators under test behind one trait, and the mutants that prove the checks.
+//! - [`run`]: executing programs in disposable worker processes.
+//! - [`report`]: findings and verdicts for people and for programs.
+//! - [`cli`]: the command line.
+
+pub mod cli;
+pub mod program;
+pub mod pymalloc;
+pub mod report;
+pub mod run;
+pub mod shadow;
+pub mod spec;
+pub mod subject;

@@ -1,0 +1,388 @@
+//! What makes a program legal, decided without running it.
+//!
+//! A slot is live from the operation that fills it to the one that frees it, whether or not the allocator will supply
+//! the block: an allocation that fails when the program runs leaves a live slot without a block, and the operations
+//! on it are then skipped. So legality is a property of the text alone, and shrinking can keep it.
+
+use std::collections::HashMap;
+
+use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+
+/// Slots are numbered below this.
+pub const MAX_SLOTS: u32 = 1 << 20;
+
+/// A program has at most this many operations.
+pub const MAX_OPS: usize = 4_000_000;
+
+/// One `repeat` stands for at most this many operations.
+pub const MAX_REPEATED: u64 = 1 << 30;
+
+/// Why an operation may not stand where it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// An allocation into a slot that is live.
+    #[error("p{0} already holds a block; free it first or name another slot")]
+    Live(Slot),
+    /// A use of a slot that nothing was allocated into.
+    #[error("p{0} holds no block here; allocate into it first")]
+    Empty(Slot),
+    /// A sized free of a block that C does not define it for.
+    #[error("free_sized is for a block of malloc, calloc or realloc, which p{0} does not hold")]
+    NotSized(Slot),
+    /// An aligned sized free of a block that C does not define it for.
+    #[error("free_aligned_sized is for a block of aligned_alloc, which p{0} does not hold")]
+    NotAlignedSized(Slot),
+    /// An operation without a slot that needs one.
+    #[error("`{}` needs a block to work on, such as p0", .0.as_str())]
+    NeedsSlot(Call),
+    /// A slot for an operation that works on none.
+    #[error("`{}` works on no slot", .0.as_str())]
+    NeedsNoSlot(Call),
+    /// A slot number out of range.
+    #[error("p{0} is out of range; slots are p0 to p{max}", max = MAX_SLOTS - 1)]
+    SlotRange(Slot),
+    /// Too many operations.
+    #[error("a program has at most {MAX_OPS} operations")]
+    TooLong,
+    /// An argument the call does not take is not 0.
+    #[error("`{}` takes fewer arguments", .0.as_str())]
+    Arguments(Call),
+    /// An expectation about a call that returns no block.
+    #[error("`{}` returns no block to expect anything of", .0.as_str())]
+    NothingReturned(Call),
+    /// An expectation about the old address of a block that has none.
+    #[error("`expect {expect}` is for the realloc of a block; p{1} holds none here", expect = .0.as_str())]
+    NoOldAddress(Expect, Slot),
+    /// `as before` without an allocation, or for a bound without a bound, before.
+    #[error("`expect as before` needs an allocation before it; that of a bound, a bound")]
+    NothingBefore,
+    /// `as earlier` without the same request before.
+    #[error("`expect as earlier` needs the same call with the same arguments before it")]
+    NothingEarlier,
+    /// A repetition of nothing.
+    #[error("repeat at least 1 operation at least 1 time")]
+    RepeatNothing,
+    /// A repetition of more than [`MAX_REPEATED`] operations.
+    #[error("one repeat may stand for at most {MAX_REPEATED} operations")]
+    RepeatTooMuch,
+    /// A repetition that reaches back over the start of the program or over another repetition.
+    #[error(
+        "only {0} operations can be repeated here: a repeat reaches back at most to the one before it"
+    )]
+    RepeatRange(usize),
+    /// A repetition that would start from other slots than the first round did.
+    #[error("the repeated operations leave p{0} {now}, but found it {was}; a repeat must return to the slots it started from",
+        now = if *.1 { "empty" } else { "live" }, was = if *.1 { "live" } else { "empty" })]
+    RepeatDrifts(Slot, bool),
+}
+
+impl Illegal {
+    /// Whether the operation would be legal without its expectation.
+    fn is_of_expectation(self) -> bool {
+        matches!(
+            self,
+            Illegal::NothingReturned(_)
+                | Illegal::NoOldAddress(..)
+                | Illegal::NothingBefore
+                | Illegal::NothingEarlier
+        )
+    }
+}
+
+/// What a slot holds, as far as it decides which calls are defined on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Holds {
+    #[default]
+    Nothing,
+    /// A block of malloc, calloc, realloc or reallocarray.
+    Plain,
+    /// A block of aligned_alloc.
+    Aligned,
+    /// A block of a call that C does not know, or an aligned one that a realloc may or may not have replaced.
+    Other,
+}
+
+impl Holds {
+    /// What the slot holds after `call` on it.
+    fn after(self, call: Call) -> Holds {
+        match call {
+            Call::Malloc | Call::Calloc => Holds::Plain,
+            Call::Realloc | Call::Reallocarray => match self {
+                Holds::Nothing | Holds::Plain => Holds::Plain,
+                Holds::Aligned | Holds::Other => Holds::Other,
+            },
+            Call::AlignedAlloc => Holds::Aligned,
+            Call::PosixMemalign | Call::Memalign | Call::Valloc | Call::Pvalloc => Holds::Other,
+            Call::Free | Call::FreeSized | Call::FreeAlignedSized => Holds::Nothing,
+            _ => self,
+        }
+    }
+
+    /// Whether `op` is defined on a slot that holds this.
+    fn permits(self, op: &Op) -> Result<(), Illegal> {
+        let (call, slot) = (op.call, op.slot);
+        if call.allocates() && self != Holds::Nothing {
+            return Err(Illegal::Live(slot));
+        }
+        if uses_block(call) && self == Holds::Nothing {
+            return Err(Illegal::Empty(slot));
+        }
+        match call {
+            Call::FreeSized if self != Holds::Plain => Err(Illegal::NotSized(slot)),
+            Call::FreeAlignedSized if self != Holds::Aligned => Err(Illegal::NotAlignedSized(slot)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The slots after the operations admitted so far.
+#[derive(Clone, Debug, Default)]
+pub struct Checker {
+    slots: Vec<Holds>,
+    /// Whether an allocation has been admitted, which is what `as before` refers to.
+    allocated: bool,
+    /// Whether a bound has been admitted, which is what `as before` of a bound refers to.
+    bounded: bool,
+    /// The operations admitted since the last repetition, which is how far the next may reach back.
+    since_repeat: usize,
+    /// Which admitted operations were a realloc of an empty slot, ascending.
+    from_null: Vec<usize>,
+}
+
+impl Checker {
+    /// Whether the slot is live.
+    pub fn is_live(&self, slot: Slot) -> bool {
+        self.holds(slot) != Holds::Nothing
+    }
+
+    fn holds(&self, slot: Slot) -> Holds {
+        self.slots.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    /// Takes `op` as the operation after `before`, all of which have been admitted.
+    ///
+    /// # Errors
+    ///
+    /// Says why the operation is not legal here; the state is then unchanged.
+    pub fn admit(&mut self, before: &[Op], op: &Op) -> Result<(), Illegal> {
+        if before.len() >= MAX_OPS {
+            return Err(Illegal::TooLong);
+        }
+        self.check_slot(op)?;
+        if *op != canonical(*op) {
+            return Err(Illegal::Arguments(op.call));
+        }
+        self.check_expectation(before, op)?;
+        if op.call == Call::Repeat {
+            self.check_repeat(before, op)?;
+            self.since_repeat = 0;
+            return Ok(());
+        }
+
+        self.since_repeat += 1;
+        self.bounded |= op.call == Call::Bounded;
+        if op.slot == NO_SLOT {
+            return Ok(());
+        }
+        let holds = self.holds(op.slot);
+        if op.call.reallocates() && holds == Holds::Nothing {
+            self.from_null.push(before.len());
+        }
+        self.allocated |= op.call.allocates() || op.call.reallocates();
+        let slot = op.slot as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, Holds::Nothing);
+        }
+        self.slots[slot] = holds.after(op.call);
+        Ok(())
+    }
+
+    fn check_slot(&self, op: &Op) -> Result<(), Illegal> {
+        let (call, slot) = (op.call, op.slot);
+        let makes = call.allocates() || call.reallocates();
+        if slot == NO_SLOT {
+            return match call {
+                _ if makes => Err(Illegal::NeedsSlot(call)),
+                Call::Stretch => Err(Illegal::NeedsSlot(call)),
+                _ => Ok(()),
+            };
+        }
+        if !makes && !uses_block(call) {
+            return Err(Illegal::NeedsNoSlot(call));
+        }
+        if slot >= MAX_SLOTS {
+            return Err(Illegal::SlotRange(slot));
+        }
+        self.holds(slot).permits(op)
+    }
+
+    fn check_expectation(&self, before: &[Op], op: &Op) -> Result<(), Illegal> {
+        match op.expect {
+            Expect::Any => Ok(()),
+            Expect::AsBefore if op.call == Call::Bounded => {
+                self.bounded.then_some(()).ok_or(Illegal::NothingBefore)
+            }
+            _ if !op.call.allocates() && !op.call.reallocates() => {
+                Err(Illegal::NothingReturned(op.call))
+            }
+            Expect::AsBefore if !self.allocated => Err(Illegal::NothingBefore),
+            Expect::AsEarlier if !before.iter().any(|earlier| earlier.asks_the_same(op)) => {
+                Err(Illegal::NothingEarlier)
+            }
+            Expect::SamePointer | Expect::OtherPointer
+                if !op.call.reallocates() || !self.is_live(op.slot) =>
+            {
+                Err(Illegal::NoOldAddress(op.expect, op.slot))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_repeat(&self, before: &[Op], op: &Op) -> Result<(), Illegal> {
+        if op.a == 0 || op.b == 0 {
+            return Err(Illegal::RepeatNothing);
+        }
+        let length = match usize::try_from(op.b) {
+            Ok(length) if length <= self.since_repeat => length,
+            _ => return Err(Illegal::RepeatRange(self.since_repeat)),
+        };
+        if op.a.checked_mul(op.b).is_none_or(|n| n > MAX_REPEATED) {
+            return Err(Illegal::RepeatTooMuch);
+        }
+
+        let start = before.len() - length;
+        let block = || {
+            before
+                .iter()
+                .enumerate()
+                .skip(start)
+                .filter(|(_, op)| op.slot != NO_SLOT)
+        };
+        let mut was_live = HashMap::new();
+        for (index, op) in block() {
+            was_live.entry(op.slot).or_insert_with(|| {
+                if op.call.reallocates() {
+                    self.from_null.binary_search(&index).is_err()
+                } else {
+                    !op.call.allocates()
+                }
+            });
+        }
+        let drifting = was_live
+            .into_iter()
+            .filter(|&(slot, was_live)| self.is_live(slot) != was_live)
+            .min();
+        if let Some((slot, was_live)) = drifting {
+            return Err(Illegal::RepeatDrifts(slot, was_live));
+        }
+
+        // The slots are live as they were, but may hold other kinds of block: the second round must be legal too, and
+        // as it leaves what the first left, so is every further one.
+        let mut slots = HashMap::new();
+        for (_, op) in block() {
+            let holds = slots.entry(op.slot).or_insert_with(|| self.holds(op.slot));
+            holds.permits(op)?;
+            *holds = holds.after(op.call);
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    /// Whether the program may be run.
+    ///
+    /// # Errors
+    ///
+    /// The position of the first operation that is not legal where it stands, and why.
+    pub fn check(&self) -> Result<(), (usize, Illegal)> {
+        let mut checker = Checker::default();
+        for (index, op) in self.ops.iter().enumerate() {
+            checker
+                .admit(&self.ops[..index], op)
+                .map_err(|illegal| (index, illegal))?;
+        }
+        Ok(())
+    }
+
+    /// Makes any list of operations a legal program by leaving out what is not legal.
+    ///
+    /// A dropped allocation takes the uses of its block with it; an expectation that has lost its meaning is taken
+    /// off its operation; a sized free that its block is not for becomes a plain one; a repetition stretches over what is left of the operations it covered. Blocks that are live
+    /// at the end stay so. A legal program is left as it is.
+    pub fn legalise(&mut self) {
+        let mut checker = Checker::default();
+        let ops = &mut self.ops;
+        // The operations kept so far are moved to the front.
+        let mut kept = 0;
+        // How many were kept of those before each: where the block of a repetition starts now.
+        let mut kept_before = Vec::new();
+        let repeats = ops.iter().any(|op| op.call == Call::Repeat);
+
+        for index in 0..ops.len() {
+            let mut op = canonical(ops[index]);
+            if repeats {
+                kept_before.push(kept);
+            }
+            if op.call == Call::Repeat {
+                let start = usize::try_from(op.b)
+                    .ok()
+                    .and_then(|length| index.checked_sub(length));
+                let Some(start) = start else { continue };
+                op.b = (kept - kept_before[start]) as u64;
+            }
+            let mut verdict = checker.admit(&ops[..kept], &op);
+            if verdict.is_err_and(Illegal::is_of_expectation) {
+                op.expect = Expect::Any;
+                verdict = checker.admit(&ops[..kept], &op);
+            }
+            if let Err(Illegal::NotSized(_) | Illegal::NotAlignedSized(_)) = verdict {
+                op = Op::new(Call::Free, op.slot, 0, 0);
+                verdict = checker.admit(&ops[..kept], &op);
+            }
+            if verdict.is_ok() {
+                ops[kept] = op;
+                kept += 1;
+            }
+        }
+        ops.truncate(kept);
+    }
+}
+
+/// Whether the call needs a block in the slot that it names.
+fn uses_block(call: Call) -> bool {
+    call.frees() || matches!(call, Call::UsableSize | Call::Stretch)
+}
+
+/// The operation with the arguments that its call does not take set to 0.
+fn canonical(op: Op) -> Op {
+    let arguments = match op.call {
+        Call::Free | Call::UsableSize | Call::Stretch | Call::Sweep => 0,
+        Call::FreeSized | Call::FreeAlignedSized if op.slot != NO_SLOT => 0,
+        Call::Calloc
+        | Call::Reallocarray
+        | Call::AlignedAlloc
+        | Call::PosixMemalign
+        | Call::Memalign
+        | Call::FreeAlignedSized
+        | Call::Repeat => 2,
+        Call::Malloc
+        | Call::Realloc
+        | Call::FreeSized
+        | Call::Valloc
+        | Call::Pvalloc
+        | Call::Trim
+        | Call::Limit
+        | Call::Bounded
+        | Call::FailRaw
+        | Call::FailArena
+        | Call::ShiftArena => 1,
+    };
+    Op {
+        a: if arguments >= 1 { op.a } else { 0 },
+        b: if arguments >= 2 { op.b } else { 0 },
+        ..op
+    }
+}
+
+#[cfg(test)]
+mod tests;

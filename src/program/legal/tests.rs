@@ -1,0 +1,163 @@
+use super::*;
+
+const fn malloc(slot: Slot) -> Op {
+    Op::new(Call::Malloc, slot, 100, 0)
+}
+const fn realloc(slot: Slot) -> Op {
+    Op::new(Call::Realloc, slot, 200, 0)
+}
+const fn free(slot: Slot) -> Op {
+    Op::new(Call::Free, slot, 0, 0)
+}
+const fn repeat(times: u64, length: u64) -> Op {
+    Op::new(Call::Repeat, NO_SLOT, times, length)
+}
+
+fn check(ops: &[Op]) -> Result<(), (usize, Illegal)> {
+    Program {
+        rule: None,
+        ops: ops.to_vec(),
+    }
+    .check()
+}
+
+fn legalised(ops: &[Op]) -> Vec<Op> {
+    let mut program = Program {
+        rule: None,
+        ops: ops.to_vec(),
+    };
+    program.legalise();
+    assert_eq!(program.check(), Ok(()));
+    program.ops
+}
+
+#[test]
+fn slots_are_filled_once_and_freed_once() {
+    assert_eq!(check(&[malloc(0), free(0), malloc(0), free(0)]), Ok(()));
+    assert_eq!(check(&[realloc(0), realloc(0), free(0)]), Ok(()));
+    assert_eq!(check(&[free(NO_SLOT)]), Ok(()));
+    assert_eq!(check(&[malloc(0), malloc(0)]), Err((1, Illegal::Live(0))));
+    assert_eq!(check(&[free(0)]), Err((0, Illegal::Empty(0))));
+    assert_eq!(
+        check(&[malloc(0), free(0), free(0)]),
+        Err((2, Illegal::Empty(0)))
+    );
+    assert_eq!(
+        check(&[malloc(MAX_SLOTS)]),
+        Err((0, Illegal::SlotRange(MAX_SLOTS)))
+    );
+    assert_eq!(
+        check(&[malloc(NO_SLOT)]),
+        Err((0, Illegal::NeedsSlot(Call::Malloc)))
+    );
+}
+
+#[test]
+fn expectations_need_something_to_be_about() {
+    let same = realloc(0).expecting(Expect::SamePointer);
+    assert_eq!(check(&[malloc(0), same]), Ok(()));
+    assert_eq!(
+        check(&[same]),
+        Err((0, Illegal::NoOldAddress(Expect::SamePointer, 0)))
+    );
+    let as_before = malloc(0).expecting(Expect::AsBefore);
+    assert_eq!(check(&[malloc(1), as_before]), Ok(()));
+    assert_eq!(check(&[as_before]), Err((0, Illegal::NothingBefore)));
+    let as_earlier = malloc(0).expecting(Expect::AsEarlier);
+    assert_eq!(check(&[malloc(1), as_earlier]), Ok(()));
+    let other = Op::new(Call::Malloc, 1, 7777, 0);
+    assert_eq!(
+        check(&[other, as_earlier]),
+        Err((1, Illegal::NothingEarlier))
+    );
+    let bound = Op::new(Call::Bounded, NO_SLOT, 1 << 20, 0);
+    let as_bound = bound.expecting(Expect::AsBefore);
+    assert_eq!(check(&[bound, as_bound]), Ok(()));
+    assert_eq!(
+        check(&[malloc(0), as_bound]),
+        Err((1, Illegal::NothingBefore))
+    );
+    assert_eq!(
+        check(&[malloc(0), free(0).expecting(Expect::Null)]),
+        Err((1, Illegal::NothingReturned(Call::Free)))
+    );
+}
+
+#[test]
+fn repeats_return_to_where_they_started() {
+    assert_eq!(check(&[malloc(0), free(0), repeat(9, 2)]), Ok(()));
+    assert_eq!(
+        check(&[malloc(0), free(0), malloc(0), repeat(9, 2)]),
+        Ok(())
+    );
+    assert_eq!(check(&[malloc(0), realloc(0), repeat(9, 1)]), Ok(()));
+    assert_eq!(
+        check(&[realloc(0), repeat(9, 1)]),
+        Err((1, Illegal::RepeatDrifts(0, false)))
+    );
+    assert_eq!(
+        check(&[malloc(0), free(0), repeat(9, 1)]),
+        Err((2, Illegal::RepeatDrifts(0, true)))
+    );
+    assert_eq!(
+        check(&[malloc(0), free(0), repeat(9, 3)]),
+        Err((2, Illegal::RepeatRange(2)))
+    );
+    assert_eq!(
+        check(&[malloc(0), free(0), repeat(9, 2), repeat(9, 1)]),
+        Err((3, Illegal::RepeatRange(0)))
+    );
+    assert_eq!(
+        check(&[malloc(0), free(0), repeat(0, 2)]),
+        Err((2, Illegal::RepeatNothing))
+    );
+    assert_eq!(
+        check(&[malloc(0), free(0), repeat(u64::MAX, 2)]),
+        Err((2, Illegal::RepeatTooMuch))
+    );
+}
+
+#[test]
+fn sized_frees_are_for_the_blocks_that_c_names() {
+    let aligned = Op::new(Call::AlignedAlloc, 0, 64, 64);
+    let sized = Op::new(Call::FreeSized, 0, 0, 0);
+    let aligned_sized = Op::new(Call::FreeAlignedSized, 0, 0, 0);
+    assert_eq!(check(&[malloc(0), sized]), Ok(()));
+    assert_eq!(check(&[aligned, aligned_sized]), Ok(()));
+    assert_eq!(
+        check(&[aligned, realloc(0), sized]),
+        Err((2, Illegal::NotSized(0))),
+        "the realloc may have failed"
+    );
+    assert_eq!(check(&[aligned, sized]), Err((1, Illegal::NotSized(0))));
+    assert_eq!(
+        check(&[malloc(0), aligned_sized]),
+        Err((1, Illegal::NotAlignedSized(0)))
+    );
+    assert_eq!(
+        check(&[malloc(0), sized, aligned, repeat(1, 2)]),
+        Err((3, Illegal::NotSized(0))),
+        "legal in the first round only"
+    );
+    assert_eq!(legalised(&[aligned, sized]), [aligned, free(0)]);
+}
+
+#[test]
+fn legalising_drops_what_follows_from_a_dropped_allocation() {
+    assert_eq!(
+        legalised(&[free(0), malloc(1), free(1)]),
+        [malloc(1), free(1)]
+    );
+    assert_eq!(
+        legalised(&[malloc(0), free(3), free(0), repeat(5, 3)]),
+        [malloc(0), free(0), repeat(5, 2)]
+    );
+    assert_eq!(
+        legalised(&[malloc(0), malloc(1), free(0), repeat(5, 2)]),
+        [malloc(0), malloc(1), free(0)]
+    );
+    assert_eq!(
+        legalised(&[realloc(0).expecting(Expect::OtherPointer)]),
+        [realloc(0)]
+    );
+}

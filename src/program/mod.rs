@@ -1,0 +1,22 @@
+//! Operations and programs: what is asked of an allocator, independent of any allocator.
+
+mod decode;
+mod directed;
+mod legal;
+mod op;
+mod seeded;
+mod shrink;
+mod sizes;
+mod trace;
+mod vectors;
+mod vocabulary;
+
+pub use decode::{Decoder, RECORD};
+pub use directed::directed;
+pub use legal::{Checker, Illegal, MAX_OPS, MAX_REPEATED, MAX_SLOTS};
+pub use op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+pub use seeded::SplitMix;
+pub use shrink::{Measure, Reducer};
+pub use trace::{Line, TraceError};
+pub use vectors::vectors;
+pub use vocabulary::{Calls, Vocabulary};

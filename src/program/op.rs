@@ -1,0 +1,277 @@
+//! One operation, and a list of them.
+//!
+//! Operations name blocks by slot, never by address, so that a program means the same to every allocator. They are
+//! plain words of fixed size: a program of a million of them is written into memory shared with a worker as it is.
+
+use crate::spec::RuleId;
+
+/// The place a block is kept in, from 0.
+pub type Slot = u32;
+
+/// The slot of an operation that names none: `free null`, `usable null`, `trim 0`.
+pub const NO_SLOT: Slot = u32::MAX;
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What an operation calls, or asks of the harness.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Call { $($(#[$doc])* $name,)* }
+
+        impl Call {
+            /// Every call.
+            pub const ALL: &'static [Call] = &[$(Call::$name,)*];
+
+            /// The word used in traces; for an entry point, its C name unless that is long.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Call::$name => $text,)* }
+            }
+        }
+    };
+}
+
+calls! {
+    /// `malloc(a)`.
+    Malloc = "malloc",
+    /// `calloc(a, b)`.
+    Calloc = "calloc",
+    /// `realloc(slot, a)`; of an empty slot, `realloc(NULL, a)`.
+    Realloc = "realloc",
+    /// `reallocarray(slot, a, b)`; of an empty slot, `reallocarray(NULL, a, b)`.
+    Reallocarray = "reallocarray",
+    /// `free(slot)`; without a slot, `free(NULL)`.
+    Free = "free",
+    /// `free_sized(slot, its size)`; without a slot, `free_sized(NULL, a)`.
+    FreeSized = "free_sized",
+    /// `free_aligned_sized(slot, its alignment, its size)`; without a slot, `free_aligned_sized(NULL, a, b)`.
+    FreeAlignedSized = "free_aligned_sized",
+    /// `aligned_alloc(a, b)`: alignment, size.
+    AlignedAlloc = "aligned_alloc",
+    /// `posix_memalign(&slot, a, b)`: alignment, size.
+    PosixMemalign = "posix_memalign",
+    /// `memalign(a, b)`: alignment, size.
+    Memalign = "memalign",
+    /// `valloc(a)`.
+    Valloc = "valloc",
+    /// `pvalloc(a)`.
+    Pvalloc = "pvalloc",
+    /// `malloc_usable_size(slot)`; without a slot, `malloc_usable_size(NULL)`.
+    UsableSize = "usable",
+    /// `malloc_trim(a)`.
+    Trim = "trim",
+    /// Asks the usable size of the slot and writes all of it; later checks include those bytes until the block is
+    /// reallocated or freed.
+    Stretch = "stretch",
+    /// Verifies the contents of every live block.
+    Sweep = "sweep",
+    /// Repeats the `b` operations before this one `a` more times. Repetitions do not nest.
+    Repeat = "repeat",
+    /// Lets the process map at most `a` more bytes (RLIMIT_AS) from here on; 0 lifts the limit.
+    Limit = "limit",
+    /// The process must not have grown by more than `a` resident bytes since the program began. A broken bound is blamed
+    /// on `free`; one that is expected `as before` on the program's rule, if the bound before it held.
+    Bounded = "bounded",
+    /// Fails the `a`th raw request from here on, and only it (subjects with hooks); 0 cancels.
+    FailRaw = "fail raw",
+    /// Fails the `a`th arena request from here on, and only it (subjects with hooks); 0 cancels.
+    FailArena = "fail arena",
+    /// Displaces the base of arenas obtained from here on by `a` bytes (subjects with hooks); 0 restores alignment.
+    ShiftArena = "shift arena",
+}
+
+impl Call {
+    /// The C function behind the call, or `None` for what only the harness does.
+    pub const fn entry_point(self) -> Option<&'static str> {
+        match self {
+            Call::UsableSize | Call::Stretch => Some("malloc_usable_size"),
+            Call::Trim => Some("malloc_trim"),
+            Call::Sweep
+            | Call::Repeat
+            | Call::Limit
+            | Call::Bounded
+            | Call::FailRaw
+            | Call::FailArena
+            | Call::ShiftArena => None,
+            other => Some(other.as_str()),
+        }
+    }
+
+    /// The call of this number.
+    pub fn from_u8(value: u8) -> Option<Call> {
+        Self::ALL.get(usize::from(value)).copied()
+    }
+
+    /// Whether the call makes a new block in an empty slot.
+    pub const fn allocates(self) -> bool {
+        matches!(
+            self,
+            Call::Malloc
+                | Call::Calloc
+                | Call::AlignedAlloc
+                | Call::PosixMemalign
+                | Call::Memalign
+                | Call::Valloc
+                | Call::Pvalloc
+        )
+    }
+
+    /// Whether the call resizes the block in its slot.
+    pub const fn reallocates(self) -> bool {
+        matches!(self, Call::Realloc | Call::Reallocarray)
+    }
+
+    /// Whether the call releases the block in its slot.
+    pub const fn frees(self) -> bool {
+        matches!(self, Call::Free | Call::FreeSized | Call::FreeAlignedSized)
+    }
+
+    /// Whether the first argument is an alignment and the second the size.
+    pub const fn takes_alignment(self) -> bool {
+        matches!(
+            self,
+            Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign
+        )
+    }
+}
+
+/// What a program says must come of an operation, beyond what the rules say of every operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Expect {
+    /// Nothing more.
+    #[default]
+    Any,
+    /// `NULL`, or an error number.
+    Null,
+    /// A block.
+    Pointer,
+    /// A block if the allocation before it in the program gave one.
+    AsBefore,
+    /// A block if the same call with the same arguments gave one when it was last made without a limit.
+    AsEarlier,
+    /// The address the slot had before the call.
+    SamePointer,
+    /// Another address than the slot had before the call.
+    OtherPointer,
+}
+
+impl Expect {
+    /// Every expectation.
+    pub const ALL: &'static [Expect] = &[
+        Expect::Any,
+        Expect::Null,
+        Expect::Pointer,
+        Expect::AsBefore,
+        Expect::AsEarlier,
+        Expect::SamePointer,
+        Expect::OtherPointer,
+    ];
+
+    /// The words used in traces after `expect`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Expect::Any => "any",
+            Expect::Null => "NULL",
+            Expect::Pointer => "pointer",
+            Expect::AsBefore => "as before",
+            Expect::AsEarlier => "as earlier",
+            Expect::SamePointer => "same pointer",
+            Expect::OtherPointer => "other pointer",
+        }
+    }
+
+    /// The expectation of this number.
+    pub fn from_u8(value: u8) -> Option<Expect> {
+        Self::ALL.get(usize::from(value)).copied()
+    }
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// What to call.
+    pub call: Call,
+    /// What the program expects of it.
+    pub expect: Expect,
+    /// The slot it works on, or [`NO_SLOT`].
+    pub slot: Slot,
+    /// The first argument, as [`Call`] says.
+    pub a: u64,
+    /// The second argument, as [`Call`] says; 0 where there is none.
+    pub b: u64,
+}
+
+impl Op {
+    /// An operation without an expectation.
+    pub const fn new(call: Call, slot: Slot, a: u64, b: u64) -> Op {
+        Op {
+            call,
+            expect: Expect::Any,
+            slot,
+            a,
+            b,
+        }
+    }
+
+    /// The same operation with an expectation.
+    pub const fn expecting(self, expect: Expect) -> Op {
+        Op { expect, ..self }
+    }
+
+    /// Whether the other operation makes the same request: the call and its arguments, whatever the slot.
+    pub fn asks_the_same(&self, other: &Op) -> bool {
+        (self.call, self.a, self.b) == (other.call, other.a, other.b)
+    }
+
+    /// The bytes asked for, or `None` if the product overflows or the call asks for none.
+    pub fn size(&self) -> Option<u64> {
+        match self.call {
+            Call::Malloc | Call::Realloc | Call::Valloc | Call::Pvalloc => Some(self.a),
+            Call::Calloc | Call::Reallocarray => self.a.checked_mul(self.b),
+            Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign => Some(self.b),
+            _ => None,
+        }
+    }
+}
+
+/// A list of operations for one thread, and the rule it was made for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The rule that a broken expectation or bound of the program breaks; `None` for a random program.
+    pub rule: Option<RuleId>,
+    /// The operations in order.
+    pub ops: Vec<Op>,
+}
+
+impl Program {
+    /// The calls the program makes, each once, in the order of [`Call::ALL`].
+    pub fn calls(&self) -> impl Iterator<Item = Call> {
+        let mut made = [false; Call::ALL.len()];
+        for op in &self.ops {
+            made[op.call as usize] = true;
+        }
+        Call::ALL
+            .iter()
+            .copied()
+            .filter(move |&call| made[call as usize])
+    }
+
+    /// The operations that a run to the end carries out, repetitions counted out.
+    pub fn steps(&self) -> u64 {
+        let repeated = |op: &Op| match op.call {
+            Call::Repeat => op.a.saturating_mul(op.b),
+            _ => 1,
+        };
+        self.ops.iter().map(repeated).fold(0, u64::saturating_add)
+    }
+
+    /// The number of slots a run needs: one more than the highest the program names.
+    pub fn slots(&self) -> usize {
+        self.ops
+            .iter()
+            .filter(|op| op.slot != NO_SLOT)
+            .map(|op| op.slot as usize + 1)
+            .max()
+            .unwrap_or(0)
+    }
+}

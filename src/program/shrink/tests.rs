@@ -1,0 +1,283 @@
+use super::*;
+use crate::program::op::{Expect, Slot};
+use crate::program::seeded::SplitMix;
+use quickcheck::QuickCheck;
+
+fn parse(lines: &str) -> Program {
+    Program::parse(&format!("# allocspec trace 1\n{lines}")).unwrap()
+}
+
+/// A random program with expectations, repetitions and limits strewn in.
+fn decorated(seed: u64, ops: usize) -> Program {
+    let mut random = SplitMix::new(seed);
+    let mut program = Program::default();
+    for op in Program::random(seed, &Vocabulary::default(), ops).ops {
+        program.ops.push(op);
+        match random.below(12) {
+            0 => {
+                let expect = Expect::ALL[random.below(Expect::ALL.len() as u64) as usize];
+                let last = program.ops.len() - 1;
+                program.ops[last].expect = expect;
+            }
+            1 => {
+                let length = 1 + random.below(3);
+                program
+                    .ops
+                    .push(Op::new(Call::Repeat, NO_SLOT, 1 + random.below(9), length));
+            }
+            2 if seed.is_multiple_of(3) => {
+                let bytes = random.below(2) * (64 << 20);
+                program.ops.push(Op::new(Call::Limit, NO_SLOT, bytes, 0));
+            }
+            3 => {
+                // A slot used again, which random repetitions hardly ever surround.
+                let slot = 1000 + random.below(2) as Slot;
+                program.ops.push(Op::new(Call::Malloc, slot, 64, 0));
+                program.ops.push(Op::new(Call::Free, slot, 0, 0));
+                program.ops.push(Op::new(Call::Repeat, NO_SLOT, 3, 2));
+            }
+            _ => {}
+        }
+    }
+    if seed.is_multiple_of(2) {
+        program
+            .ops
+            .retain(|op| !matches!(op.call, Call::FailRaw | Call::FailArena | Call::ShiftArena));
+    }
+    program.legalise();
+    program
+}
+
+/// Accepts every proposal for which `breaks`; the result and the number of proposals.
+fn reduce(program: &Program, breaks: impl Fn(&Program) -> bool) -> (Program, usize) {
+    assert!(breaks(program));
+    let mut reducer = Reducer::new(program);
+    let mut proposals = 0;
+    while let Some(candidate) = reducer.next() {
+        proposals += 1;
+        if breaks(&candidate) {
+            reducer.accept(candidate);
+        }
+    }
+    (reducer.into_best(), proposals)
+}
+
+fn holds_of_every_proposal(program: &Program) {
+    for candidate in program.shrink() {
+        assert_eq!(candidate.check(), Ok(()), "{program}");
+        assert!(
+            candidate.measure() < program.measure(),
+            "{program}\n{candidate}"
+        );
+        assert_eq!(candidate.rule, program.rule);
+    }
+}
+
+#[test]
+fn proposals_are_legal_and_smaller() {
+    fn property(program: Program) -> bool {
+        holds_of_every_proposal(&program);
+        true
+    }
+    QuickCheck::new()
+        .tests(20)
+        .quickcheck(property as fn(Program) -> bool);
+    for seed in 0..60 {
+        holds_of_every_proposal(&decorated(seed, 60));
+    }
+}
+
+#[test]
+fn what_is_legal_is_left_as_it_is() {
+    for seed in 0..60 {
+        for program in [
+            decorated(seed, 200),
+            Program::random(seed, &Vocabulary::default(), 200),
+        ] {
+            let mut legalised = program.clone();
+            legalised.legalise();
+            assert_eq!(legalised, program);
+            assert_eq!(Program::parse(&program.to_string()), Ok(program));
+        }
+    }
+}
+
+#[test]
+fn shrinking_ends_at_nothing_when_everything_breaks() {
+    for seed in 0..40 {
+        let (least, proposals) = reduce(&decorated(seed, 300), |_| true);
+        assert!(least.ops.is_empty(), "{least}");
+        assert!(proposals < 2000, "{proposals}");
+    }
+}
+
+#[test]
+fn renaming_changes_nothing_but_names() {
+    for seed in 0..60 {
+        let program = decorated(seed, 200);
+        for renamed in [slots::separated(&program), slots::numbered(&program)] {
+            assert_eq!(renamed.check(), Ok(()));
+            let nameless = |program: &Program| {
+                program
+                    .ops
+                    .iter()
+                    .map(|op| Op {
+                        slot: NO_SLOT,
+                        ..*op
+                    })
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(nameless(&renamed), nameless(&program));
+            assert_eq!(slots::numbered(&renamed), renamed);
+        }
+    }
+}
+
+/// A live block of at least 1000 bytes, later grown, and an aligned block in between.
+fn grows_past_an_aligned_one(program: &Program) -> bool {
+    let mut big = std::collections::BTreeMap::new();
+    let mut aligned_seen = 0;
+    for op in &program.ops {
+        if op.call.frees() {
+            big.remove(&op.slot);
+        } else if op.call.takes_alignment() && op.a >= 64 {
+            aligned_seen += 1;
+        } else if let Some(size) = op.size() {
+            let grown = big
+                .get(&op.slot)
+                .is_some_and(|&(old, seen)| old < size && seen < aligned_seen);
+            if grown {
+                return true;
+            }
+            if (1000..1 << 40).contains(&size) {
+                big.insert(op.slot, (size, aligned_seen));
+            }
+        }
+    }
+    false
+}
+
+#[test]
+fn long_programs_shrink_to_what_matters() {
+    for seed in 0..5 {
+        let program = Program::random(seed, &Vocabulary::default(), 50_000);
+        let (least, proposals) = reduce(&program, grows_past_an_aligned_one);
+        let ops = &least.ops;
+        assert_eq!(ops.len(), 3, "{least}");
+        assert_eq!(ops[0], Op::new(Call::Malloc, 0, 1000, 0));
+        assert!(ops[1].call.takes_alignment());
+        assert_eq!((ops[1].slot, ops[1].a, ops[1].b), (1, 64, 0));
+        assert_eq!(ops[2], Op::new(Call::Realloc, 0, 1001, 0));
+        assert!(proposals < 1500, "{proposals}");
+    }
+}
+
+#[test]
+fn repetitions_shrink_in_count_and_body() {
+    let program =
+        parse("p0 = malloc 8\np1 = malloc 9\nusable p1\nfree p1\nrepeat 1000 x 3\nfree p0");
+    let (least, _) = reduce(&program, |program| {
+        program
+            .ops
+            .iter()
+            .any(|op| op.call == Call::Repeat && op.a >= 100 && op.b >= 2)
+    });
+    assert_eq!(
+        least
+            .lines()
+            .map(|line| line.to_string())
+            .collect::<Vec<_>>(),
+        ["p0 = malloc 0", "free p0", "repeat 100 x 2"]
+    );
+}
+
+/// Every program reachable by two proposals.
+fn reachable(lines: &str) -> Vec<Program> {
+    let program = parse(lines);
+    let once: Vec<Program> = program.shrink().collect();
+    let twice = once.iter().flat_map(|program| program.shrink());
+    twice.chain(once.iter().cloned()).collect()
+}
+
+#[test]
+fn as_before_keeps_what_it_compares_with() {
+    let lines = "p0 = malloc 10\np1 = malloc 4900000000\nfree p1\np2 = calloc 70000 70000 expect as before\nfree p2";
+    let found = reachable(lines);
+    assert!(found.iter().any(|program| {
+        program
+            .ops
+            .iter()
+            .all(|op| op.slot == NO_SLOT || op.slot != 2)
+    }));
+    for program in found {
+        let compares = program
+            .ops
+            .iter()
+            .position(|op| op.expect == Expect::AsBefore);
+        if let Some(index) = compares {
+            let witness = program.ops[..index].iter().rfind(|op| op.call.allocates());
+            assert_eq!(witness.and_then(Op::size), Some(4_900_000_000), "{program}");
+        }
+    }
+}
+
+#[test]
+fn what_was_freed_for_an_expectation_stays_freed() {
+    let lines = "limit 67108864\np0 = malloc 16777216\np1 = malloc 16777216\np2 = malloc 16777216\np3 = malloc 16777216\n\
+                 sweep\nfree p1\np4 = malloc 16777216 expect pointer\nlimit none";
+    let found = reachable(lines);
+    for program in &found {
+        let expects = program
+            .ops
+            .iter()
+            .position(|op| op.expect == Expect::Pointer);
+        let limit = program
+            .ops
+            .iter()
+            .position(|op| op.call == Call::Limit && op.a != 0);
+        if let (Some(index), Some(limit)) = (expects, limit)
+            && limit < index
+        {
+            assert!(
+                program.ops[..index].iter().any(|op| op.call == Call::Free),
+                "{program}"
+            );
+            let sizes = program.ops.iter().filter_map(Op::size);
+            assert!(
+                sizes.into_iter().all(|size| size == 16_777_216),
+                "{program}"
+            );
+        }
+    }
+    assert!(
+        found.iter().any(|program| program.ops.len() <= 5),
+        "the blocks that fill memory may go"
+    );
+}
+
+#[test]
+fn counted_failures_only_lose_their_end() {
+    let lines = "p0 = malloc 600\nfail raw 1\np1 = malloc 600 expect NULL\np2 = malloc 600 expect pointer\nfree p2";
+    let whole = parse(lines);
+    let candidates: Vec<Program> = whole.shrink().collect();
+    assert!(!candidates.is_empty());
+    for candidate in candidates {
+        assert!(whole.ops.starts_with(&candidate.ops), "{candidate}");
+    }
+}
+
+#[test]
+fn compared_addresses_keep_their_history() {
+    for program in reachable(
+        "p0 = malloc 512\nfree p0\np0 = malloc 512\np0 = realloc p0 385 expect same pointer",
+    ) {
+        if program
+            .ops
+            .iter()
+            .any(|op| op.expect == Expect::SamePointer)
+        {
+            let sizes: Vec<_> = program.ops.iter().filter_map(Op::size).collect();
+            assert!(sizes.ends_with(&[512, 385]), "{program}");
+        }
+    }
+}

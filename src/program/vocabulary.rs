@@ -1,0 +1,110 @@
+//! What a generated program may say: which calls exist, which arguments are defined, how much may be live.
+
+use super::legal::Checker;
+use super::op::{Call, Op, Program};
+
+/// A set of calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls(u32);
+
+impl Calls {
+    /// The set with `call` in it.
+    #[must_use]
+    pub const fn with(self, call: Call) -> Calls {
+        Calls(self.0 | 1 << call as u8)
+    }
+
+    /// Whether `call` is in the set.
+    pub const fn contains(self, call: Call) -> bool {
+        self.0 >> call as u8 & 1 != 0
+    }
+}
+
+impl FromIterator<Call> for Calls {
+    fn from_iter<I: IntoIterator<Item = Call>>(calls: I) -> Calls {
+        calls.into_iter().fold(Calls::default(), Calls::with)
+    }
+}
+
+/// What is known of a subject and its profile before programs are made for it.
+#[derive(Clone, Debug)]
+pub struct Vocabulary {
+    /// The entry points that the subject has. What only the harness does needs no mention.
+    pub calls: Calls,
+    /// The largest sizes of the subject's size classes, ascending, as far as they were learned.
+    pub boundaries: Vec<u64>,
+    /// The bytes that may be live at once.
+    pub max_live: u64,
+    /// The slots that may be live at once in a random program, at most [`MAX_SLOTS`](super::MAX_SLOTS).
+    pub max_slots: u32,
+    /// Whether `realloc(p, 0)` is defined.
+    pub zero_realloc: bool,
+    /// Whether `aligned_alloc` with an alignment that is not a power of two is defined.
+    pub invalid_alignments: bool,
+    /// Whether `aligned_alloc` with a size that is no multiple of the alignment is defined.
+    pub nonmultiple_sizes: bool,
+    /// Whether `memalign` with an alignment that is not a power of two is defined.
+    pub invalid_memalign: bool,
+    /// Whether the subject has hooks: its sources can be made to fail, its arenas displaced.
+    pub hooked: bool,
+}
+
+impl Vocabulary {
+    /// Whether a program may use `call`.
+    pub const fn has(&self, call: Call) -> bool {
+        match call {
+            Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded => true,
+            Call::FailRaw | Call::FailArena | Call::ShiftArena => self.hooked,
+            call => self.calls.contains(call),
+        }
+    }
+
+    /// Whether all that a legal program says is in the vocabulary and defined.
+    pub fn permits(&self, program: &Program) -> bool {
+        let zero_realloc = |op: &Op| op.call.reallocates() && op.size() == Some(0);
+        if !program
+            .ops
+            .iter()
+            .all(|op| self.has(op.call) && self.defines(op))
+        {
+            return false;
+        }
+        if self.zero_realloc || !program.ops.iter().any(zero_realloc) {
+            return true;
+        }
+        let mut checker = Checker::default();
+        program.ops.iter().enumerate().all(|(index, op)| {
+            let resized = zero_realloc(op) && checker.is_live(op.slot);
+            // The program is legal; only the state of the slots is of interest.
+            let _ = checker.admit(&program.ops[..index], op);
+            !resized
+        })
+    }
+
+    /// Whether the arguments are defined, whatever the slot holds.
+    fn defines(&self, op: &Op) -> bool {
+        match op.call {
+            Call::AlignedAlloc if !op.a.is_power_of_two() => self.invalid_alignments,
+            Call::AlignedAlloc => self.nonmultiple_sizes || op.b.is_multiple_of(op.a),
+            Call::Memalign => self.invalid_memalign || op.a.is_power_of_two(),
+            _ => true,
+        }
+    }
+}
+
+impl Default for Vocabulary {
+    /// Every call, and everything that some profile defines.
+    fn default() -> Vocabulary {
+        Vocabulary {
+            calls: Call::ALL.iter().copied().collect(),
+            boundaries: Vec::new(),
+            max_live: 1 << 30,
+            max_slots: 1 << 16,
+            zero_realloc: true,
+            invalid_alignments: true,
+            nonmultiple_sizes: true,
+            invalid_memalign: true,
+            hooked: true,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Tests of the room through its public entry points, over sources that watch.
+
+mod failure;
+mod golden;
+mod lockstep;
+mod model;
+mod random;
+mod straddling;
+mod world;
+
+use super::{Layout, Radix};
+
+/// Arenas of four small pools, so that few blocks make many arenas, and an address map whose leaves cover eight of
+/// them, so that arenas often need two.
+pub(super) struct Tiny;
+
+impl Layout for Tiny {
+    const ALIGNMENT: usize = 16;
+    const THRESHOLD: usize = 128;
+    const POOL_SIZE: usize = 1 << 10;
+    const ARENA_SIZE: usize = 1 << 12;
+    type Map = Radix<12, { 1 << 12 }, { 1 << 20 }, { 1 << 3 }>;
+}

@@ -1,0 +1,239 @@
+//! The parts of a C program that do not depend on the program it shows: small functions and variables, each put in
+//! only if it is used.
+
+/// Something a C program may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// `code`: what the latest `posix_memalign` returned.
+    Code,
+    /// `unset`: where a pointer variable points that nobody has set.
+    Unset,
+    /// `at`: a pointer variable between two words.
+    Guarded,
+    /// `old`: the address before a realloc.
+    Old,
+    /// `given`: whether the allocation that another is measured against gave a block.
+    Given,
+    /// `usable`: the usable size just asked for.
+    Usable,
+    /// `start`: resident bytes when the program began.
+    Start,
+    /// `i` counts through slots.
+    Counter,
+    /// `doing`: the call that is about to be made.
+    Doing,
+    /// `fill(block, size, byte)`.
+    Fill,
+    /// `first_wrong(block, size, byte)`.
+    FirstWrong,
+    /// `overlap(a, a_size, b, b_size)`.
+    Overlap,
+    /// `memory(field)`: a field of `/proc/self/statm` in bytes.
+    Memory,
+    /// `limit(bytes)`.
+    Limit,
+    /// `catch_signals()`.
+    Signals,
+    /// `capture()` and `captured()`.
+    Capture,
+    /// `provider(name)`: the file that provides a function.
+    Provider,
+    /// `fork` and `wait`.
+    Child,
+}
+
+impl Need {
+    /// Whether it is a variable, not a function.
+    pub fn is_variable(self) -> bool {
+        self <= Need::Doing
+    }
+
+    /// The headers it needs beyond those of every program.
+    pub fn headers(self) -> &'static [&'static str] {
+        match self {
+            Need::Overlap | Need::Guarded => &["stdint.h"],
+            Need::Fill | Need::FirstWrong => &["string.h"],
+            Need::Memory => &["fcntl.h"],
+            Need::Limit => &["sys/resource.h"],
+            Need::Signals => &["signal.h"],
+            Need::Capture => &["fcntl.h"],
+            Need::Provider => &["dlfcn.h", "string.h"],
+            Need::Child => &["sys/wait.h"],
+            _ => &[],
+        }
+    }
+
+    /// What it needs in turn.
+    pub fn needs(self) -> &'static [Need] {
+        match self {
+            Need::Limit => &[Need::Memory],
+            Need::Start => &[Need::Memory],
+            Need::Signals => &[Need::Doing],
+            _ => &[],
+        }
+    }
+
+    /// Its declaration or definition.
+    pub fn text(self) -> &'static str {
+        match self {
+            Need::Code => "static int code;\n",
+            Need::Unset => "static char unset;\n",
+            Need::Guarded => {
+                "static struct { uintptr_t below; void *memptr; uintptr_t above; } at;\n"
+            }
+            Need::Old => "static void *old;\n",
+            Need::Given => "static int given;\n",
+            Need::Usable => "static size_t usable;\n",
+            Need::Start => "static long start;\n",
+            Need::Counter => "static long i;\n",
+            Need::Doing => "static const char *volatile doing = \"an earlier call\";\n",
+            Need::Fill => FILL,
+            Need::FirstWrong => FIRST_WRONG,
+            Need::Overlap => OVERLAP,
+            Need::Memory => MEMORY,
+            Need::Limit => LIMIT,
+            Need::Signals => SIGNALS,
+            Need::Capture => CAPTURE,
+            Need::Provider => PROVIDER,
+            Need::Child => "",
+        }
+    }
+}
+
+/// What every program has: its voice.
+pub const VOICE: &str = r#"
+/* Speaks by write(2): nothing may allocate but the calls in main. */
+__attribute__((format(printf, 2, 3)))
+static void say(const char *verdict, const char *format, ...)
+{
+    static char line[512];
+    va_list arguments;
+    int length = snprintf(line, 64, "%s", verdict);
+    va_start(arguments, format);
+    length += vsnprintf(line + length, sizeof line - 64, format, arguments);
+    va_end(arguments);
+    if (length > (int)sizeof line - 2)
+        length = sizeof line - 2;
+    line[length++] = '\n';
+    if (write(1, line, length) < 0)
+        _exit(3);
+}
+
+#define broken(...) (say("broken: ", __VA_ARGS__), _exit(1))
+#define not_shown() (say("not shown", "%s", ""), _exit(0))
+"#;
+
+const FILL: &str = r#"
+/* Stores a byte value in a block: in 64 MiB of it, and beyond that at the start of every page and at the end. */
+static void *fill(void *block, size_t size, int byte)
+{
+    const size_t whole = size < (64 << 20) ? size : 64 << 20;
+    char *p = block;
+    if (p == NULL)
+        return NULL;
+    memset(p, byte, whole);
+    for (size_t at = whole; at < size; at += 4096)
+        memset(p + at, byte, size - at < 64 ? size - at : 64);
+    if (size > whole + 64)
+        memset(p + size - 64, byte, 64);
+    return p;
+}
+"#;
+
+const FIRST_WRONG: &str = r#"
+/* The offset of the first byte that has not this value, or the size; looks where fill has stored. */
+static size_t first_wrong(const void *block, size_t size, int byte)
+{
+    const volatile unsigned char *p = block;
+    for (size_t at = 0; at < size; at++)
+        if ((at < (64 << 20) || at % 4096 < 64) && p[at] != byte)
+            return at;
+    return size;
+}
+"#;
+
+const OVERLAP: &str = r#"
+static int overlap(const void *a, size_t a_size, const void *b, size_t b_size)
+{
+    uintptr_t from = (uintptr_t)a, other = (uintptr_t)b;
+    return from < other + (b_size ? b_size : 1) && other < from + (a_size ? a_size : 1);
+}
+"#;
+
+const MEMORY: &str = r#"
+/* A field of /proc/self/statm in bytes: 0 is what is mapped, 1 what is resident. */
+static long memory(int field)
+{
+    char text[128] = "", *p = text;
+    int file = open("/proc/self/statm", O_RDONLY);
+    if (file < 0 || read(file, text, sizeof text - 1) <= 0)
+        broken("/proc/self/statm cannot be read");
+    close(file);
+    long mapped = strtol(p, &p, 10), resident = strtol(p, &p, 10);
+    return (field ? resident : mapped) * sysconf(_SC_PAGESIZE);
+}
+"#;
+
+const LIMIT: &str = r#"
+/* Lets the process map so many more bytes; 0 lifts the limit. */
+static void limit(rlim_t bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = bytes ? memory(0) + bytes : limit.rlim_max;
+    setrlimit(RLIMIT_AS, &limit);
+}
+"#;
+
+const SIGNALS: &str = r#"
+static void caught(int number)
+{
+    broken("signal %d in %s", number, doing);
+}
+
+/* On a stack of its own, for signals that say the stack is full. */
+static void catch_signals(void)
+{
+    static char stack[65536];
+    stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = caught, .sa_flags = SA_ONSTACK};
+    const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGALRM, SIGSYS};
+    sigaltstack(&other, NULL);
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+        sigaction(numbers[k], &action, NULL);
+}
+"#;
+
+const CAPTURE: &str = r#"
+static int ends[2], kept[2];
+
+/* From here on, standard output and standard error lead into a pipe. */
+static void capture(void)
+{
+    if (pipe2(ends, O_NONBLOCK) != 0)
+        broken("no pipe");
+    for (int file = 1; file <= 2; file++) {
+        kept[file - 1] = dup(file);
+        dup2(ends[1], file);
+    }
+}
+
+/* Puts them back; the number of bytes that came. */
+static long captured(void)
+{
+    static char text[256];
+    for (int file = 1; file <= 2; file++)
+        dup2(kept[file - 1], file);
+    return read(ends[0], text, sizeof text);
+}
+"#;
+
+const PROVIDER: &str = r#"
+/* The file that provides a function, or "nobody". */
+static const char *provider(const char *name)
+{
+    Dl_info info;
+    void *function = dlsym(RTLD_DEFAULT, name);
+    return function != NULL && dladdr(function, &info) ? info.dli_fname : "nobody";
+}
+"#;

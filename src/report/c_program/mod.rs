@@ -1,0 +1,261 @@
+//! A finding as a C program that needs nothing but a compiler.
+//!
+//! The program is straight-line C, a statement an operation, with one check at the end: what the finding says was
+//! seen. It is what an author runs under a debugger, attaches to a bug report, or keeps as a test. Addresses and
+//! bytes differ from run to run, so the check asks for the kind of break, not for the very values.
+
+mod decisive;
+mod functions;
+mod helpers;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod translate;
+
+use super::commands;
+use super::evidence::{Contrast, contrast};
+use super::sources;
+use super::words::wrap;
+use crate::program::{Call, Expect, Op};
+use crate::run::verdict::{Provider, SubjectInfo};
+use crate::shadow::{Case, Death, Evidence};
+use crate::spec::{Rule, RuleId};
+use functions::Function;
+use helpers::{Need, VOICE};
+use plan::{Step, plan};
+use std::collections::BTreeSet;
+use std::path::Path;
+use translate::Translator;
+
+/// Programs that would have more statements than this are not written: nobody would read them.
+const MAX_STATEMENTS: usize = 10_000;
+
+/// The columns of comments.
+const WIDTH: usize = 96;
+
+/// The case as a C program that exits with status 1 if the break shows and with 0 if it does not.
+///
+/// `file` is the path it will be stored at, for the commands in its head. `None` if the subject is not a C library,
+/// or the break cannot be seen from C.
+pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> Option<String> {
+    let in_c = !matches!(subject.kind, "reference" | "mutant")
+        && !case
+            .program
+            .ops
+            .iter()
+            .any(|op| matches!(op.call, Call::FailRaw | Call::FailArena | Call::ShiftArena));
+    if !in_c {
+        return None;
+    }
+    let steps = match case.op() {
+        Some(_) => plan(&case.program.ops, case.finding.op_index),
+        None => Vec::new(),
+    };
+    if steps.len() > MAX_STATEMENTS {
+        return None;
+    }
+    let has_runs = steps.iter().any(|step| matches!(step, Step::Run { .. }));
+    let mut t = Translator::new(case, has_runs);
+    body(&mut t, subject, &steps)?;
+    Some(assemble(&t, subject, &head(case, subject, rule, file)))
+}
+
+/// Adds the statements of `main`. `None` if the evidence cannot be had from C.
+fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option<()> {
+    let case = t.case;
+    match &case.finding.evidence {
+        Evidence::Library { .. } => return ask_providers(t, subject),
+        Evidence::Growth { .. } => {
+            t.need(Need::Start);
+            t.line("start = memory(1);");
+        }
+        Evidence::Died {
+            death: Death::Exit { .. },
+            ..
+        } => run_in_child(t),
+        Evidence::Died { .. } => {
+            t.need(Need::Signals);
+            t.line("catch_signals();");
+        }
+        // Nothing but an end of the process can be seen without an operation.
+        _ if case.op().is_none() => return None,
+        _ => (),
+    }
+    if case.finding.rule == RuleId::UsableStable
+        && let Some(op) = case.op()
+    {
+        t.keep_usable_of(op.slot);
+    }
+    for &step in steps {
+        add_step(t, step)?;
+    }
+    Some(())
+}
+
+/// Adds a step. `None` if it is the guilty one and its evidence cannot be had from C.
+fn add_step(t: &mut Translator<'_>, step: Step) -> Option<()> {
+    let case = t.case;
+    let ops = &case.program.ops;
+    match step {
+        Step::One(index) if index == case.finding.op_index => {
+            t.line("/* The operation in question. */");
+            return decisive::decide(t, index, &ops[index]).then_some(());
+        }
+        Step::One(index) => {
+            t.plain(index, &ops[index]);
+            if Some(index) == measured_against(case) {
+                t.remember_whether_given(&ops[index]);
+            }
+        }
+        Step::Run {
+            first,
+            length,
+            stride,
+        } => {
+            let run = first..first + length;
+            let apart = measured_against(case).is_some_and(|index| run.contains(&index));
+            if t.is_uniform(first, &ops[run.clone()]) && !apart {
+                t.run(first, &ops[run], stride);
+            } else {
+                for index in run {
+                    add_step(t, Step::One(index))?;
+                }
+            }
+        }
+        Step::Loop(times) => t.open(format!("for (long turn = 0; turn < {times}; turn++)")),
+        Step::End => t.close(),
+    }
+    Some(())
+}
+
+/// The allocation that the guilty operation had to do as well as.
+fn measured_against(case: &Case) -> Option<usize> {
+    case.op().filter(|op| op.expect == Expect::AsBefore)?;
+    let makes = |op: &Op| op.call.allocates() || op.call.reallocates();
+    case.program.ops[..case.finding.op_index]
+        .iter()
+        .rposition(makes)
+}
+
+/// Runs the rest in a child, since the subject ends its process.
+fn run_in_child(t: &mut Translator<'_>) {
+    t.need(Need::Child);
+    t.line("int status = 0;");
+    t.line("if (fork() > 0) {");
+    t.line("    wait(&status);");
+    t.line("    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)");
+    t.line("        not_shown();");
+    t.line("    broken(\"the process ended itself: wait status %#x\", status);");
+    t.line("}");
+}
+
+/// Asks who provides each entry point that the rule is about.
+fn ask_providers(t: &mut Translator<'_>, subject: &SubjectInfo) -> Option<()> {
+    let in_question = matches!(
+        t.case.finding.rule,
+        RuleId::InterposeCore | RuleId::InterposeComplete
+    );
+    if !in_question || commands::is_linked(subject) {
+        return None;
+    }
+    t.need(Need::Provider);
+    for point in &subject.entry_points {
+        if matches!(point.provider, Provider::Other(_)) {
+            let name = point.name;
+            t.line(format!(
+                "if (strcmp(provider(\"{name}\"), provider(\"malloc\")) != 0)"
+            ));
+            t.line(format!(
+                "    broken(\"{name} is from %s, malloc from %s\", provider(\"{name}\"), provider(\"malloc\"));"
+            ));
+        }
+    }
+    Some(())
+}
+
+/// What is broken, and how to see it, as a comment.
+fn head(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> String {
+    let Contrast { expected, found } = contrast(case);
+    let mut lines = vec![format!("{}: {}", rule.id, rule.title), String::new()];
+    lines.extend(wrap(&rule.statement, WIDTH));
+    lines.extend(wrap(&sources(rule, false), WIDTH));
+    lines.push(String::new());
+    if !expected.is_empty() {
+        lines.extend(wrap(&format!("Expected: {expected}."), WIDTH));
+    }
+    lines.extend(wrap(&format!("Found: {found}."), WIDTH));
+    lines.push(String::new());
+    lines.push(commands::compile_and_run(subject, file));
+    lines.push("prints what is broken and exits with status 1, or 0 if it does not show.".into());
+
+    let mut text = String::from("/*\n");
+    for line in lines {
+        // A path or a message may hold the end of a comment, or the start of one.
+        let line = line.replace("*/", "* /").replace("/*", "/ *");
+        text.push_str(format!(" * {line}").trim_end());
+        text.push('\n');
+    }
+    text + " */\n"
+}
+
+fn assemble(t: &Translator<'_>, subject: &SubjectInfo, head: &str) -> String {
+    let looked_up: Vec<&Function> = t
+        .functions
+        .iter()
+        .filter(|f| f.is_looked_up(subject))
+        .collect();
+    let mut headers = BTreeSet::from([
+        "errno.h", "stdarg.h", "stdint.h", "stdio.h", "stdlib.h", "unistd.h",
+    ]);
+    headers.extend(t.needs.iter().flat_map(|need| need.headers()));
+    headers.extend(t.functions.iter().filter_map(|function| function.header()));
+    if !looked_up.is_empty() {
+        headers.insert("dlfcn.h");
+    }
+
+    let mut text = format!("{head}#define _GNU_SOURCE\n");
+    for header in headers {
+        text.push_str(&format!("#include <{header}>\n"));
+    }
+    if !t.functions.is_empty() {
+        text.push_str(
+            "\n/* Called through volatile pointers, so that no compiler knows what they do. */\n",
+        );
+    }
+    for function in &t.functions {
+        text.push_str(&function.declaration(subject));
+    }
+    let mut variables = t.slot_variables();
+    if t.mentions("q") {
+        variables.push_str("static void *q;\n");
+    }
+    let (needed, helpers): (Vec<Need>, Vec<Need>) =
+        t.needs.iter().partition(|need| need.is_variable());
+    variables.extend(needed.iter().map(|need| need.text()));
+    if !variables.is_empty() {
+        text.push('\n');
+        text.push_str(&variables);
+    }
+    text.push_str(VOICE);
+    text.extend(helpers.iter().map(|need| need.text()));
+
+    text.push_str("\nint main(void)\n{\n");
+    for function in looked_up {
+        text.push_str(&format!(
+            "    {}\n    {}\n",
+            function.lookup(),
+            function.demand()
+        ));
+    }
+    for line in t.lines() {
+        text.push_str(line);
+        text.push('\n');
+    }
+    let end = if t.needs.contains(&Need::Child) {
+        "_exit(77)"
+    } else {
+        "not_shown()"
+    };
+    text.push_str(&format!("    {end};\n}}\n"));
+    text
+}

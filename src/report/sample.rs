@@ -1,0 +1,156 @@
+//! Subjects, cases and results for the tests of this room.
+
+use crate::program::{Call, Op, Program};
+use crate::run::verdict::{
+    CheckResult, Conformance, EntryPoint, Provider, RuleResult, SubjectInfo, Verdict,
+};
+use crate::shadow::{Case, Evidence, Finding, Outcome};
+use crate::spec::{Level, Rule, RuleId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A preloaded library at this path that lacks `pvalloc`.
+pub fn subject(path: &str) -> SubjectInfo {
+    let point = |name, provider| EntryPoint {
+        name,
+        symbol: name.to_owned(),
+        provider,
+    };
+    SubjectInfo {
+        kind: "preload",
+        name: path.into(),
+        path: Some(path.into()),
+        arguments: path.into(),
+        environment: Vec::new(),
+        entry_points: vec![
+            point("malloc", Provider::Subject),
+            point("free", Provider::Subject),
+            point("pvalloc", Provider::Other("/lib/libc.so.6".into())),
+            point("free_sized", Provider::Nobody),
+        ],
+        notes: Vec::new(),
+    }
+}
+
+/// A case whose last operation is guilty.
+pub fn case(rule: RuleId, ops: &[Op], outcomes: &[Outcome], evidence: Evidence) -> Case {
+    Case {
+        finding: Finding {
+            rule,
+            op_index: ops.len().saturating_sub(1),
+            evidence,
+        },
+        program: Program {
+            rule: None,
+            ops: ops.to_vec(),
+        },
+        outcomes: outcomes.to_vec(),
+        live: Vec::new(),
+        phase: "random".into(),
+        reproduced: true,
+    }
+}
+
+/// A call that gave this value.
+pub fn gave(value: u64) -> Outcome {
+    Outcome { value, errno: None }
+}
+
+/// A call that failed with this `errno`.
+pub fn failed(errno: i32) -> Outcome {
+    Outcome {
+        value: 0,
+        errno: Some(errno),
+    }
+}
+
+/// A result with one rule of each verdict, and these cases.
+pub fn result(cases: Vec<Case>) -> CheckResult {
+    let rule = |rule, level, verdict, checks| RuleResult {
+        rule,
+        level,
+        verdict,
+        checks,
+    };
+    CheckResult {
+        subject: subject("./libfast.so"),
+        profile: ("linux".into(), "c17 + posix-2017 + gnu".into()),
+        seed: 7,
+        elapsed: Duration::from_millis(10_080),
+        ops: 83_114_902,
+        workers: 512,
+        rules: vec![
+            rule(RuleId::Disjoint, Level::Must, Verdict::Pass, 83_114_902),
+            rule(
+                RuleId::ContentStable,
+                Level::Must,
+                Verdict::Pass,
+                41_557_330,
+            ),
+            rule(RuleId::NoOutput, Level::Quality, Verdict::Fail, 12),
+            rule(RuleId::ReallocFailKeeps, Level::Must, Verdict::Fail, 2_114),
+            rule(
+                RuleId::CallocZeroAfterOom,
+                Level::Must,
+                Verdict::NotExercised,
+                0,
+            ),
+            rule(
+                RuleId::ReallocarrayOverflow,
+                Level::Must,
+                Verdict::NotApplicable("reallocarray is not exported".into()),
+                0,
+            ),
+            rule(RuleId::MallocZeroChoice, Level::Fact, Verdict::Pass, 5),
+        ],
+        facts: BTreeMap::from([(
+            RuleId::MallocZeroChoice,
+            "malloc(0) returns a unique pointer".into(),
+        )]),
+        cases,
+        conformance: Conformance::Nonconformant,
+    }
+}
+
+/// A rule with this id.
+pub fn rule(id: RuleId) -> Rule {
+    Rule {
+        id,
+        section: "addresses and contents".into(),
+        title: "a title".into(),
+        statement: "A statement that says what must be.".into(),
+        level: Level::Must,
+        levels: BTreeMap::new(),
+        profiles: vec!["c".into()],
+        sources: vec!["C17 7.22.3p1".into(), "POSIX.1-2017 malloc".into()],
+        checked: "passive: on every call".into(),
+        calls: Vec::new(),
+        calls_all: Vec::new(),
+        hooks: false,
+        mutants: Vec::new(),
+        note: None,
+        aliases: Vec::new(),
+    }
+}
+
+/// A failed realloc that freed the block.
+pub fn realloc_fail_keeps() -> Case {
+    let ops = [
+        Op::new(Call::Malloc, 0, 100, 0),
+        Op::new(Call::Realloc, 0, i64::MAX as u64, 0),
+        Op::new(Call::Malloc, 1, 100, 0),
+    ];
+    let outcomes = [
+        gave(0x7f31_c400_1040),
+        failed(libc::ENOMEM),
+        gave(0x7f31_c400_1040),
+    ];
+    let evidence = Evidence::Overlap {
+        address: 0x7f31_c400_1040,
+        size: 100,
+        other: 0,
+        other_address: 0x7f31_c400_1040,
+        other_size: 100,
+    };
+    case(RuleId::ReallocFailKeeps, &ops, &outcomes, evidence)
+}

@@ -1,0 +1,207 @@
+//! The report for people: what was checked, the rules by section, facts, what could not be checked, the findings, and
+//! last one line that says it all.
+//!
+//! Colour repeats what words say, never more. Nothing here asks whether there is a terminal: the caller's writer
+//! drops colour where it does not belong.
+
+mod finding;
+mod rules;
+mod subject;
+
+use super::Report;
+use super::words::{count, thousands};
+use crate::run::verdict::Conformance;
+use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
+
+/// The width where none is known.
+pub const DEFAULT_WIDTH: usize = 100;
+
+const PASS: Style = AnsiColor::Green.on_default();
+const FAIL: Style = AnsiColor::Red.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default();
+const FACT: Style = AnsiColor::Cyan.on_default();
+const FAINT: Style = Style::new().dimmed();
+const HEADING: Style = Style::new().bold();
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// Not the rules that were never put to the test, of which one program leaves most.
+    Exercised,
+    /// Findings and the last line.
+    Findings,
+}
+
+/// Writes the report in lines of this many columns where it can.
+///
+/// # Errors
+///
+/// Those of the writer.
+pub fn write(
+    report: &Report<'_>,
+    out: &mut dyn Write,
+    width: usize,
+    detail: Detail,
+) -> io::Result<()> {
+    if detail != Detail::Findings {
+        subject::write(report, out, width)?;
+        rules::write(report, out, width, detail)?;
+    }
+    finding::write_all(report, out, width)?;
+    summary(report, out, width)
+}
+
+fn summary(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result<()> {
+    let tally = report.tally();
+    let tested = thousands((tally.broken + tally.warnings + tally.pass) as u64);
+    let broken = match tally.broken {
+        0 => "no rule broken".into(),
+        number => format!("{} broken", count(number, "rule")),
+    };
+    let mut parts = vec![format!("{} pass", tally.pass)];
+    let mut part = |number: usize, text: String| {
+        if number > 0 {
+            parts.push(text);
+        }
+    };
+    part(tally.warnings, count(tally.warnings, "warning"));
+    part(tally.facts, count(tally.facts, "fact"));
+    part(
+        tally.not_applicable,
+        format!("{} not applicable", tally.not_applicable),
+    );
+    part(
+        tally.not_exercised,
+        format!("{} not exercised", tally.not_exercised),
+    );
+    let left = format!("{broken} of {tested} ({})", parts.join(", "));
+    let (style, verdict) = match report.result.conformance {
+        Conformance::Conformant => (PASS.bold(), "conformant"),
+        Conformance::Nonconformant => (FAIL, "nonconformant"),
+    };
+    let gap = width
+        .saturating_sub(left.chars().count() + verdict.len())
+        .max(3);
+    writeln!(out, "{left}{:gap$}{style}{verdict}{style:#}", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use crate::shadow::Case;
+    use crate::spec::Catalogue;
+
+    fn written(cases: Vec<Case>, detail: Detail) -> String {
+        let result = sample::result(cases);
+        let report = Report {
+            result: &result,
+            catalogue: Catalogue::embedded(),
+            saved: &[],
+            strict: false,
+        };
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&report, &mut out, 100, detail).expect("memory can be written");
+        String::from_utf8(out.into_inner()).expect("reports are text")
+    }
+
+    #[test]
+    fn every_verdict_has_its_place() {
+        let text = written(vec![sample::realloc_fail_keeps()], Detail::Full);
+        let position = |line: &str| text.find(line).unwrap_or_else(|| panic!("{line}\n{text}"));
+        let places = [
+            "subject  ./libfast.so (preloaded; exports 2 of 4 entry points; libc.so.6 would serve pvalloc: not",
+            "profile  linux = c17 + posix-2017 + gnu",
+            "seed 7",
+            "  addresses and contents\n    pass  disjoint",
+            "WARN  no-output",
+            "FAIL  realloc-fail-keeps",
+            "  facts\n    fact  malloc-zero-choice     malloc(0) returns a unique pointer",
+            "  not applicable\n    n/a   reallocarray-overflow  reallocarray is not exported",
+            "  not exercised\n    --    calloc-zero-after-oom",
+            "FAIL  realloc-fail-keeps   must   ",
+            "1 rule broken of 4 (2 pass, 1 warning, 1 fact, 1 not applicable, 1 not exercised)",
+        ];
+        let found: Vec<usize> = places.iter().map(|line| position(line)).collect();
+        assert!(found.is_sorted(), "{found:?}\n{text}");
+        assert!(text.ends_with("  nonconformant\n"), "{text}");
+    }
+
+    #[test]
+    fn counts_are_aligned_on_the_right() {
+        let text = written(Vec::new(), Detail::Full);
+        let line = text
+            .lines()
+            .find(|line| line.contains("disjoint"))
+            .unwrap_or_default();
+        assert!(line.ends_with("  83,114,902"), "{line}");
+        assert_eq!(line.chars().count(), 100);
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_finding_shows_its_program_and_how_to_see_it_again() {
+        let text = written(vec![sample::realloc_fail_keeps()], Detail::Findings);
+        for line in [
+            "\n      p0 = realloc p0 9223372036854775807   NULL, errno ENOMEM (12)\n",
+            "\n   >> p1 = malloc 100                       0x7f31c4001040\n",
+            "\n      expected      no byte in common with p0, which is live\n",
+            "\n      found         0x7f31c4001040, the address of p0\n",
+            "overlap: 100 B\n",
+            "--out DIR",
+            "allocspec rules realloc-fail-keeps\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!text.contains("subject  "), "{text}");
+    }
+
+    #[test]
+    fn long_programs_lose_their_middle() {
+        let mut case = sample::realloc_fail_keeps();
+        let filler = crate::program::Op::new(crate::program::Call::Malloc, 7, 8, 0);
+        case.program.ops.splice(
+            1..1,
+            (0..2000).map(|n| crate::program::Op {
+                slot: 7 + n,
+                ..filler
+            }),
+        );
+        case.outcomes
+            .splice(1..1, (0..2000).map(|n| sample::gave(0x1000 + 16 * n)));
+        case.finding.op_index += 2000;
+        let text = written(vec![case], Detail::Findings);
+        assert!(text.contains("      p0 = malloc 100"), "{text}");
+        assert!(text.contains("      … 1,992 operations …\n"), "{text}");
+        assert!(text.contains("   >> p1 = malloc 100"), "{text}");
+        assert!(text.lines().count() < 40, "{text}");
+    }
+
+    #[test]
+    fn a_clean_result_says_so() {
+        let mut result = sample::result(Vec::new());
+        result
+            .rules
+            .retain(|rule| rule.verdict == crate::run::verdict::Verdict::Pass);
+        result.conformance = Conformance::Conformant;
+        let report = Report {
+            result: &result,
+            catalogue: Catalogue::embedded(),
+            saved: &[],
+            strict: false,
+        };
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&report, &mut out, 60, Detail::Findings).expect("memory can be written");
+        let text = String::from_utf8(out.into_inner()).expect("reports are text");
+        assert_eq!(
+            text,
+            "no rule broken of 2 (2 pass, 1 fact)              conformant\n"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! The head of the report: what was checked, against what, and how much of it.
+
+use super::FAINT;
+use crate::report::Report;
+use crate::report::words::{count, printable, seconds, thousands, wrap};
+use crate::run::verdict::{Provider, SubjectInfo};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// The column of what stands beside `subject` and `profile`.
+const INDENT: usize = 9;
+
+pub(super) fn write(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result<()> {
+    let result = report.result;
+    let subject = &result.subject;
+    let about = format!("{} ({})", printable(&subject.name), describe(subject));
+    field(out, "subject", &about, width)?;
+
+    let (id, parts) = &result.profile;
+    let mut profile = id.clone();
+    if !parts.is_empty() && parts != id {
+        profile.push_str(&format!(" = {parts}"));
+    }
+    let effort = format!(
+        "{}, {}, {}",
+        seconds(result.elapsed),
+        thousands(result.ops) + " ops",
+        count(
+            usize::try_from(result.workers).unwrap_or(usize::MAX),
+            "worker"
+        ),
+    );
+    let seed = format!("seed {}", result.seed);
+    let one_line = format!("{profile}        {seed}        {effort}");
+    if INDENT + one_line.chars().count() <= width {
+        writeln!(out, "profile  {one_line}")?;
+    } else {
+        writeln!(out, "profile  {profile}")?;
+        writeln!(out, "effort   {seed}, {effort}")?;
+    }
+    for note in &subject.notes {
+        field(out, "note", &printable(note), width)?;
+    }
+    writeln!(out)
+}
+
+fn field(out: &mut dyn Write, name: &str, text: &str, width: usize) -> io::Result<()> {
+    let mut name = name;
+    for line in wrap(text, width.saturating_sub(INDENT)) {
+        writeln!(out, "{FAINT}{name:INDENT$}{FAINT:#}{line}")?;
+        name = "";
+    }
+    Ok(())
+}
+
+fn describe(subject: &SubjectInfo) -> String {
+    let how = match subject.kind {
+        "reference" => "built in",
+        "system" => "the C library's own malloc",
+        "preload" => "preloaded",
+        "dlopen" => "opened with dlopen",
+        "mutant" => "built in, wrong on purpose",
+        other => other,
+    };
+    let mut parts = vec![how.to_owned()];
+    let total = subject.entry_points.len();
+    let own = subject
+        .entry_points
+        .iter()
+        .filter(|point| point.provider == Provider::Subject)
+        .count();
+    if total > 0 && subject.path.is_some() {
+        parts.push(format!("exports {own} of {}", count(total, "entry point")));
+    }
+    let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut absent = Vec::new();
+    for point in &subject.entry_points {
+        match &point.provider {
+            Provider::Subject => (),
+            Provider::Other(path) => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                let name = printable(&name.to_string_lossy());
+                others.entry(name).or_default().push(point.name);
+            }
+            Provider::Nobody => absent.push(point.name),
+        }
+    }
+    for (library, names) in others {
+        parts.push(format!(
+            "{library} would serve {}: not mixed",
+            names.join(", ")
+        ));
+    }
+    if !absent.is_empty() {
+        parts.push(format!("nobody provides {}", absent.join(", ")));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,522 @@
+//! A check: many programs in many processes, until the time is up, and the findings they lead to.
+
+use super::investigate;
+use super::launch::Launched;
+use super::learn::Learned;
+use super::plan::{Item, Plan};
+use super::protocol::Ended;
+use super::supervisor::{End, Launch, Run, Worker};
+use super::{CheckError, Progress};
+use crate::program::{Call, Program};
+use crate::shadow::{Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death};
+use crate::spec::{RuleId, RuleSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Programs of at most this many operations are looked at closely from the start.
+const CLOSE: u64 = 512;
+/// Findings that one program may lead to.
+const FINDINGS_EACH: usize = 16;
+/// Times that one rule may be found by one call before it turns out to be another rule's.
+const ATTEMPTS: u32 = 4;
+/// How often the supervisor tells how far it is.
+const TELL: Duration = Duration::from_millis(100);
+
+/// What a campaign may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// When it began.
+    pub started: Instant,
+    /// Wall time.
+    pub time: Duration,
+    /// Operations, if they are limited.
+    pub ops: Option<u64>,
+    /// Workers side by side.
+    pub jobs: usize,
+}
+
+impl Budget {
+    /// When no new program is begun.
+    pub fn deadline(&self) -> Instant {
+        self.started + self.time
+    }
+
+    /// When the last program and the last finding are cut short.
+    pub fn latest(&self) -> Instant {
+        self.started + self.time + self.time / 10
+    }
+}
+
+/// A running check.
+pub struct Campaign<'a> {
+    launch: &'a Launch,
+    rules: RuleSet,
+    plan: &'a Plan<'a>,
+    budget: Budget,
+    totals: Ledger,
+    workers: AtomicU64,
+    next: Mutex<Next>,
+    /// Whether a program was stopped for want of time.
+    cut_short: AtomicBool,
+    phase: Mutex<&'static str>,
+    known: Mutex<Known>,
+}
+
+/// Where in the plan the campaign is.
+#[derive(Default)]
+struct Next {
+    index: usize,
+    ops: u64,
+}
+
+/// What was found so far.
+struct Known {
+    muted: Muted,
+    attempts: Vec<(RuleId, Call, u32)>,
+    cases: Vec<(usize, Case)>,
+    error: Option<CheckError>,
+}
+
+impl Known {
+    fn mute(&mut self, rule: RuleId, call: Call) {
+        for &other in Call::ALL
+            .iter()
+            .filter(|&&other| cause(rule, Some(other)) == call)
+        {
+            self.muted.mute(rule, other);
+        }
+    }
+
+    fn unmute(&mut self, rule: RuleId, call: Call) {
+        for &other in Call::ALL
+            .iter()
+            .filter(|&&other| cause(rule, Some(other)) == call)
+        {
+            self.muted.unmute(rule, other);
+        }
+    }
+}
+
+/// What tells two findings of one rule apart: for rules about arguments and errors the entry point, each having a path
+/// of its own to fail on; for all others nothing.
+fn cause(rule: RuleId, call: Option<Call>) -> Call {
+    let by_entry_point = matches!(
+        rule,
+        RuleId::MallocErrno
+            | RuleId::MemalignErrno
+            | RuleId::ErrnoNeverZeroed
+            | RuleId::FreeErrnoExt
+            | RuleId::HugeMustFail
+            | RuleId::PtrdiffMax
+            | RuleId::OomReturnsNull
+            | RuleId::FirstCallAny
+    );
+    call.filter(|_| by_entry_point).unwrap_or(Call::Sweep)
+}
+
+/// What a campaign came to.
+pub struct Outcome {
+    /// Counters and choices.
+    pub totals: Ledger,
+    /// Processes that programs were run in.
+    pub workers: u64,
+    /// The cases, in the order of the programs that led to them.
+    pub cases: Vec<Case>,
+    /// Whether a program was stopped for want of time.
+    pub cut_short: bool,
+}
+
+impl<'a> Campaign<'a> {
+    /// A campaign with this plan against a launched subject.
+    pub fn new(
+        launch: &'a Launch,
+        rules: RuleSet,
+        plan: &'a Plan<'a>,
+        budget: Budget,
+    ) -> Campaign<'a> {
+        Campaign {
+            launch,
+            rules,
+            plan,
+            budget,
+            totals: Ledger::new(),
+            workers: AtomicU64::new(0),
+            next: Mutex::new(Next::default()),
+            cut_short: AtomicBool::new(false),
+            phase: Mutex::new("programs"),
+            known: Mutex::new(Known {
+                muted: Muted::NONE,
+                attempts: Vec::new(),
+                cases: Vec::new(),
+                error: None,
+            }),
+        }
+    }
+
+    /// Runs the plan, telling how far it is.
+    ///
+    /// # Errors
+    ///
+    /// When the machine refuses workers, or the harness fails.
+    pub fn run(self, first: Worker, tell: &mut dyn FnMut(Progress)) -> Result<Outcome, CheckError> {
+        std::thread::scope(|scope| {
+            let mut spare = Some(first);
+            let threads: Vec<_> = (0..self.budget.jobs.max(1))
+                .map(|_| {
+                    let worker = spare.take();
+                    scope.spawn(|| self.work(worker))
+                })
+                .collect();
+            while !threads
+                .iter()
+                .all(std::thread::ScopedJoinHandle::is_finished)
+            {
+                std::thread::park_timeout(if self.budget.time < TELL * 20 {
+                    TELL / 20
+                } else {
+                    TELL
+                });
+                tell(Progress {
+                    phase: self.phase.lock().map_or("", |phase| *phase),
+                    ops: self.totals.ops(),
+                    elapsed: self.budget.started.elapsed(),
+                    total: self.budget.time,
+                    findings: self.known.lock().map_or(0, |known| known.cases.len()),
+                });
+            }
+            for thread in threads {
+                if thread.join().is_err() {
+                    return Err(CheckError::Internal(
+                        "a supervising thread ended early".into(),
+                    ));
+                }
+            }
+            Ok(())
+        })?;
+        let Ok(mut known) = self.known.into_inner() else {
+            return Err(CheckError::Internal(
+                "a supervising thread ended early".into(),
+            ));
+        };
+        if let Some(error) = known.error.take() {
+            return Err(error);
+        }
+        known
+            .cases
+            .sort_by_key(|(index, case)| (*index, case.finding.rule, case.finding.op_index));
+        Ok(Outcome {
+            totals: self.totals,
+            workers: self.workers.into_inner(),
+            cut_short: self.cut_short.into_inner(),
+            cases: known.cases.into_iter().map(|(_, case)| case).collect(),
+        })
+    }
+
+    /// One thread's work: takes item after item until the time is up.
+    fn work(&self, worker: Option<Worker>) {
+        let mut seat = Seat {
+            campaign: self,
+            worker,
+        };
+        while Instant::now() < self.budget.deadline() && !self.failed() {
+            let Some((index, item)) = self.next_item() else {
+                return;
+            };
+            if let Ok(mut phase) = self.phase.lock() {
+                *phase = item.phase_word();
+            }
+            if let Err(error) = seat.explore(index, &item) {
+                self.fail(error);
+                return;
+            }
+        }
+    }
+
+    /// The next program to run. Which programs are run within a number of operations does not depend on who runs them.
+    fn next_item(&self) -> Option<(usize, Item)> {
+        let mut next = self.next.lock().ok()?;
+        let mut item = self.plan.item(next.index)?;
+        if let Some(limit) = self.budget.ops {
+            let left = limit.checked_sub(next.ops).filter(|&left| left > 0)?;
+            item.cut_short(left);
+            next.ops += item.program.steps();
+        }
+        next.index += 1;
+        Some((next.index - 1, item))
+    }
+
+    fn failed(&self) -> bool {
+        self.known.lock().is_ok_and(|known| known.error.is_some())
+    }
+
+    fn fail(&self, error: CheckError) {
+        if let Ok(mut known) = self.known.lock() {
+            known.error.get_or_insert(error);
+        }
+    }
+
+    fn muted(&self) -> Muted {
+        self.known.lock().map_or(Muted::NONE, |known| known.muted)
+    }
+
+    /// Whether the finding is news. If so it is muted for everybody from here on.
+    fn claim(&self, finding: &Finding, call: Call) -> bool {
+        let Ok(mut known) = self.known.lock() else {
+            return false;
+        };
+        if known.muted.contains(finding.rule, call) {
+            return false;
+        }
+        known.mute(finding.rule, call);
+        true
+    }
+
+    /// Keeps a case unless its rule was found by this call before. `raw` is what it looked like at first: if it turned
+    /// out to be another rule's, the rule it looked like may still be broken by itself.
+    fn keep(&self, index: usize, case: Case, raw: (RuleId, Call)) {
+        let Ok(mut known) = self.known.lock() else {
+            return;
+        };
+        let rule = case.finding.rule;
+        let call = cause(rule, case.op().map(|op| op.call));
+        if (rule, call) != raw {
+            let seen = known
+                .attempts
+                .iter_mut()
+                .find(|(rule, call, _)| (*rule, *call) == raw);
+            let attempts = match seen {
+                Some((_, _, attempts)) => {
+                    *attempts += 1;
+                    *attempts
+                }
+                None => {
+                    known.attempts.push((raw.0, raw.1, 1));
+                    1
+                }
+            };
+            if attempts < ATTEMPTS {
+                known.unmute(raw.0, raw.1);
+            }
+            known.mute(rule, call);
+        }
+        let same = |other: &Case| {
+            other.finding.rule == rule && cause(rule, other.op().map(|op| op.call)) == call
+        };
+        match known.cases.iter().position(|(_, other)| same(other)) {
+            None => known.cases.push((index, case)),
+            Some(at) if index < known.cases[at].0 && case.reproduced => {
+                known.cases[at] = (index, case)
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// A thread's worker, started again whenever it is lost.
+pub(super) struct Seat<'a> {
+    campaign: &'a Campaign<'a>,
+    worker: Option<Worker>,
+}
+
+impl Seat<'_> {
+    /// The rules of the campaign.
+    pub fn rules(&self) -> RuleSet {
+        self.campaign.rules
+    }
+
+    /// How long a call may take.
+    pub fn patience(&self) -> Duration {
+        self.campaign.launch.patience
+    }
+
+    /// The budget of the campaign.
+    pub fn budget(&self) -> Budget {
+        self.campaign.budget
+    }
+
+    /// Runs an item again and again until it leads to nothing new.
+    fn explore(&mut self, index: usize, item: &Item) -> Result<(), CheckError> {
+        for _ in 0..FINDINGS_EACH {
+            let muted = self.campaign.muted();
+            let closely = item.program.steps() <= CLOSE;
+            let conduct = Conduct {
+                rules: self.campaign.rules,
+                muted,
+                stores: true,
+                closely,
+            };
+            let deadline = item.deadline(&self.campaign.budget);
+            let run = self.run_item(item, &conduct, deadline)?;
+            if let End::Told(ended) = &run.end {
+                self.campaign.totals.add(RuleId::NoOutput, 1);
+                if item.once {
+                    self.campaign.totals.add(RuleId::FirstCallAny, 1);
+                }
+                self.campaign
+                    .cut_short
+                    .fetch_or(matches!(ended, Ended::OutOfTime), Relaxed);
+            }
+            let Some(finding) = self.finding(&item.program, &run)? else {
+                return Ok(());
+            };
+            let call = cause(
+                finding.rule,
+                item.program.ops.get(finding.op_index).map(|op| op.call),
+            );
+            if !self.campaign.rules.contains(finding.rule) || !self.campaign.claim(&finding, call) {
+                return Ok(());
+            }
+            let raw = (finding.rule, call);
+            let case = investigate::investigate(self, item, finding)?;
+            self.campaign.keep(index, case, raw);
+            if Instant::now() >= self.campaign.budget.deadline() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a run found, if it found something.
+    ///
+    /// # Errors
+    ///
+    /// When the harness failed in the worker.
+    pub fn finding(&self, program: &Program, run: &Run) -> Result<Option<Finding>, CheckError> {
+        let last = program.ops.len().saturating_sub(1);
+        let finding = match &run.end {
+            End::Told(Ended::Broken(finding)) => Some(Finding {
+                op_index: finding.op_index.min(last),
+                ..finding.clone()
+            }),
+            End::Told(Ended::Failed(error)) => {
+                return Err(CheckError::Resources {
+                    what: "a worker what it needs",
+                    reason: error.clone(),
+                });
+            }
+            End::Told(_) if !run.said.is_empty() => Some(Finding {
+                rule: RuleId::NoOutput,
+                op_index: last,
+                evidence: Evidence::Output {
+                    text: run.said.clone(),
+                },
+            }),
+            End::Told(_) => None,
+            &End::Died {
+                death,
+                op_index,
+                moment,
+            } => {
+                let op_index = op_index.min(last);
+                let resized = run.resized;
+                let rule = attribute_death(
+                    program,
+                    op_index,
+                    moment,
+                    death,
+                    resized,
+                    &self.campaign.rules,
+                );
+                let said = run.said.clone();
+                Some(Finding {
+                    rule,
+                    op_index,
+                    evidence: Evidence::Died {
+                        death,
+                        moment,
+                        said,
+                    },
+                })
+            }
+        };
+        Ok(finding)
+    }
+
+    /// Runs an item's program.
+    ///
+    /// # Errors
+    ///
+    /// When no worker can be had.
+    pub fn run_item(
+        &mut self,
+        item: &Item,
+        conduct: &Conduct,
+        deadline: u64,
+    ) -> Result<Run, CheckError> {
+        if item.once {
+            let campaign = self.campaign;
+            campaign.workers.fetch_add(1, Relaxed);
+            let run = Worker::run_once(
+                campaign.launch,
+                &item.program,
+                conduct,
+                deadline,
+                &campaign.totals,
+            );
+            return run.map_err(|error| refused(&error));
+        }
+        self.run(&item.program, conduct, deadline, None)
+    }
+
+    /// Runs a program in a fresh process. A call may take `patience` at most, if it is given.
+    ///
+    /// # Errors
+    ///
+    /// When no worker can be had.
+    pub fn run(
+        &mut self,
+        program: &Program,
+        conduct: &Conduct,
+        deadline: u64,
+        patience: Option<Duration>,
+    ) -> Result<Run, CheckError> {
+        let campaign = self.campaign;
+        let mut worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => match Worker::start(campaign.launch) {
+                Ok((worker, ..)) => worker,
+                Err(error) => {
+                    return Err(CheckError::Internal(format!(
+                        "the subject does not load again: {error:?}"
+                    )));
+                }
+            },
+        };
+        campaign.workers.fetch_add(1, Relaxed);
+        worker.set_patience(patience.unwrap_or(campaign.launch.patience));
+        let run = worker
+            .run(program, conduct, deadline, &campaign.totals)
+            .map_err(|error| refused(&error))?;
+        if worker.is_alive() {
+            self.worker = Some(worker);
+        }
+        Ok(run)
+    }
+}
+
+fn refused(error: &std::io::Error) -> CheckError {
+    CheckError::Resources {
+        what: "a worker process",
+        reason: error.to_string(),
+    }
+}
+
+/// Learns what it can of a launched subject.
+///
+/// # Errors
+///
+/// When the subject cannot be loaded again after learning ended its worker.
+pub fn learn(launched: &mut Launched, time: Duration) -> Result<Learned, CheckError> {
+    let learned = launched
+        .worker
+        .learn(time)
+        .map_err(|error| refused(&error))?;
+    if !launched.worker.is_alive() {
+        let (worker, ..) = Worker::start(&launched.launch).map_err(|error| {
+            CheckError::Internal(format!("the subject does not load again: {error:?}"))
+        })?;
+        launched.worker = worker;
+    }
+    Ok(learned)
+}

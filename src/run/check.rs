@@ -1,0 +1,378 @@
+//! A whole check: from options to verdicts.
+
+use super::campaign::{self, Budget, Campaign, Outcome};
+use super::facts::facts;
+use super::launch::{self, Launched};
+use super::learn::Learned;
+use super::plan::{Item, Plan};
+use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
+use super::{CheckError, CheckOptions, Progress, SubjectSpec};
+use crate::program::{Call, Program, Vocabulary};
+use crate::shadow::{Case, Choice, Evidence, Finding};
+use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
+use crate::subject::mutants::Mutant;
+use std::time::{Duration, Instant};
+
+/// The profile of a C library's allocator.
+const C_PROFILE: &str = "linux";
+/// The profile of the reference.
+const CPYTHON_PROFILE: &str = "cpython-3.14";
+/// Slots that may be live at once in a random program.
+const MAX_SLOTS: u32 = 1 << 14;
+/// With fewer operations than this, nothing is learned beforehand.
+const FEW_OPS: u64 = 1000;
+/// Time to learn the size classes, at most.
+const LEARNING: Duration = Duration::from_millis(300);
+
+/// Checks a subject.
+///
+/// # Errors
+///
+/// When the subject or the options cannot be used, the machine refuses what is needed, or the harness fails.
+pub fn check(
+    options: &CheckOptions,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<CheckResult, CheckError> {
+    let setting = Setting::new(options)?;
+    let Setting {
+        started,
+        profile,
+        rules,
+        mut launched,
+    } = setting;
+    let learning = LEARNING.min(options.time / 10);
+    let learned = if options.ops.is_some_and(|ops| ops < FEW_OPS) {
+        Learned::default()
+    } else {
+        campaign::learn(&mut launched, learning)?
+    };
+    let vocabulary = vocabulary(options, &profile, &launched.info, learned.boundaries);
+    let plan = Plan::new(&vocabulary, &rules, options.seed, learned.lazy);
+    finish(options, started, &profile, rules, launched, &plan, tell)
+}
+
+/// Runs one program.
+///
+/// # Errors
+///
+/// As [`check`]; also when the program calls what the subject does not provide.
+pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, CheckError> {
+    let Setting {
+        started,
+        profile,
+        rules,
+        launched,
+    } = Setting::new(options)?;
+    let provided = vocabulary(options, &profile, &launched.info, Vec::new());
+    if let Some(call) = program.calls().find(|&call| !provided.has(call)) {
+        let symbol = call.entry_point().unwrap_or(call.as_str()).to_owned();
+        return Err(CheckError::NotProvided {
+            symbol,
+            subject: launched.info.name,
+        });
+    }
+    let once = program.rule == Some(RuleId::FirstCallAny);
+    let plan = Plan::of(Item::given(program.clone(), once));
+    finish(
+        options,
+        started,
+        &profile,
+        rules,
+        launched,
+        &plan,
+        &mut |_| {},
+    )
+}
+
+/// What both begin with.
+struct Setting {
+    started: Instant,
+    profile: Profile,
+    rules: RuleSet,
+    launched: Launched,
+}
+
+impl Setting {
+    fn new(options: &CheckOptions) -> Result<Setting, CheckError> {
+        let started = Instant::now();
+        let profile = profile(options)?;
+        let rules = chosen_rules(options, &profile)?;
+        let patience = (options.time / 5).clamp(Duration::from_millis(500), Duration::from_secs(2));
+        let launched = launch::launch(&options.subject, patience)?;
+        Ok(Setting {
+            started,
+            profile,
+            rules,
+            launched,
+        })
+    }
+}
+
+/// The profile of a subject for which none is named.
+pub(super) fn usual_profile(hooked: bool) -> &'static str {
+    if hooked { CPYTHON_PROFILE } else { C_PROFILE }
+}
+
+fn profile(options: &CheckOptions) -> Result<Profile, CheckError> {
+    let name = options
+        .profile
+        .as_deref()
+        .unwrap_or(usual_profile(is_hooked(options)));
+    let profile =
+        Catalogue::embedded()
+            .profile(name)
+            .map_err(|unknown| CheckError::UnknownProfile {
+                name: unknown.name.clone(),
+                known: unknown.known.join(", "),
+            })?;
+    Ok(profile)
+}
+
+fn chosen_rules(options: &CheckOptions, profile: &Profile) -> Result<RuleSet, CheckError> {
+    if options.rules.is_empty() {
+        return Ok(profile.rules());
+    }
+    if let Some(&rule) = options.rules.iter().find(|&&rule| !profile.has(rule)) {
+        let profiles = Catalogue::embedded().rule(rule).profiles.join(", ");
+        return Err(CheckError::RuleNotInProfile {
+            rule,
+            profile: profile.id().to_owned(),
+            profiles,
+        });
+    }
+    Ok(options.rules.iter().copied().collect())
+}
+
+fn vocabulary(
+    options: &CheckOptions,
+    profile: &Profile,
+    info: &SubjectInfo,
+    boundaries: Vec<u64>,
+) -> Vocabulary {
+    chosen_vocabulary(
+        profile,
+        info,
+        is_hooked(options),
+        options.max_memory,
+        boundaries,
+    )
+}
+
+/// What programs may say to a subject: what its profile promises and it has.
+pub(super) fn chosen_vocabulary(
+    profile: &Profile,
+    info: &SubjectInfo,
+    hooked: bool,
+    max_live: u64,
+    boundaries: Vec<u64>,
+) -> Vocabulary {
+    let has = |call: &Call| match call.entry_point() {
+        Some(name) => profile.promises(name) && provides(info, name),
+        None => false,
+    };
+    Vocabulary {
+        calls: Call::ALL.iter().copied().filter(has).collect(),
+        boundaries,
+        max_live,
+        max_slots: MAX_SLOTS,
+        zero_realloc: profile.defines(EdgeCase::ReallocZero),
+        invalid_alignments: profile.defines(EdgeCase::AlignedAllocInvalid),
+        nonmultiple_sizes: profile.defines(EdgeCase::AlignedAllocNonmultiple),
+        invalid_memalign: profile.defines(EdgeCase::MemalignInvalid),
+        hooked,
+    }
+}
+
+/// Whether the subject is of CPython's kind, with hooks on its sources.
+fn is_hooked(options: &CheckOptions) -> bool {
+    match &options.subject {
+        SubjectSpec::Reference => true,
+        SubjectSpec::Mutant(name) => Mutant::named(name).is_some_and(Mutant::is_of_reference),
+        SubjectSpec::System | SubjectSpec::Library { .. } => false,
+    }
+}
+
+fn provides(info: &SubjectInfo, name: &str) -> bool {
+    info.entry_points
+        .iter()
+        .any(|entry| entry.name == name && entry.provider == Provider::Subject)
+}
+
+fn finish(
+    options: &CheckOptions,
+    started: Instant,
+    profile: &Profile,
+    rules: RuleSet,
+    launched: Launched,
+    plan: &Plan<'_>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<CheckResult, CheckError> {
+    let Launched {
+        launch,
+        mut info,
+        worker,
+        said,
+    } = launched;
+    let budget = Budget {
+        started,
+        time: options.time,
+        ops: options.ops,
+        jobs: options.jobs,
+    };
+    let outcome = Campaign::new(&launch, rules, plan, budget).run(worker, tell)?;
+    let Outcome {
+        totals,
+        workers,
+        mut cases,
+        cut_short,
+    } = outcome;
+    if totals.ops() == 0 && cases.is_empty() {
+        let path = info.path.unwrap_or_else(|| info.name.into());
+        let reason = "no call could be made of it within the time; give more with --time".into();
+        return Err(CheckError::LoadFailed { path, reason });
+    }
+    if cut_short && plan.is_given() {
+        info.notes
+            .push("the program was cut short: give it more time with --time".into());
+    }
+    cases.extend(library_cases(&info, &rules, &said));
+    let hooked = is_hooked(options);
+    let results: Vec<RuleResult> = rules
+        .iter()
+        .map(|rule| {
+            let level = profile.level(rule).unwrap_or(Level::Fact);
+            let mut checks = totals.checks(rule);
+            if is_about_libraries(rule) && info.kind == "preload" {
+                checks = info.entry_points.len() as u64;
+            }
+            let broken = cases.iter().any(|case| case.finding.rule == rule);
+            let verdict = match obstacle(Catalogue::embedded().rule(rule), profile, &info, hooked) {
+                _ if broken => Verdict::Fail,
+                Some(reason) => Verdict::NotApplicable(reason),
+                None if rule == RuleId::MallocZeroErrno
+                    && totals.noted(Choice::MallocZeroPointer)
+                    && checks == 0 =>
+                {
+                    Verdict::NotApplicable("malloc(0) never returned NULL".into())
+                }
+                None if checks == 0 => Verdict::NotExercised,
+                None => Verdict::Pass,
+            };
+            // What was counted in passing is not an exercise of a rule that does not apply.
+            if matches!(verdict, Verdict::NotApplicable(_)) {
+                checks = 0;
+            }
+            RuleResult {
+                rule,
+                level,
+                verdict,
+                checks,
+            }
+        })
+        .collect();
+    let breaks = |result: &RuleResult| {
+        result.verdict == Verdict::Fail && (result.level != Level::Quality || options.strict)
+    };
+    let conformance = if results.iter().any(breaks) {
+        Conformance::Nonconformant
+    } else {
+        Conformance::Conformant
+    };
+    Ok(CheckResult {
+        subject: info,
+        profile: (profile.id().to_owned(), profile.title().to_owned()),
+        seed: options.seed,
+        elapsed: started.elapsed(),
+        ops: totals.ops(),
+        workers,
+        facts: facts(&totals, &rules),
+        rules: results,
+        cases,
+        conformance,
+    })
+}
+
+fn is_about_libraries(rule: RuleId) -> bool {
+    matches!(rule, RuleId::InterposeCore | RuleId::InterposeComplete)
+}
+
+/// Why a rule cannot be put to the test on this subject.
+fn obstacle(rule: &Rule, profile: &Profile, info: &SubjectInfo, hooked: bool) -> Option<String> {
+    if rule.hooks && !hooked {
+        return Some("seen only through hooks on the raw and arena allocators".into());
+    }
+    if is_about_libraries(rule.id) && info.kind != "preload" {
+        return Some("concerns preloaded libraries".into());
+    }
+    let missing = rule.missing_calls(|name| profile.promises(name) && provides(info, name));
+    if missing.is_empty() {
+        return None;
+    }
+    let names = missing.join(", ");
+    let promised = missing.iter().any(|name| profile.promises(name));
+    Some(if promised {
+        format!("{names} not exported")
+    } else {
+        format!("the profile has no {names}")
+    })
+}
+
+/// Findings about a library as a whole.
+fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |rule: RuleId, evidence: Evidence| {
+        let finding = Finding {
+            rule,
+            op_index: 0,
+            evidence,
+        };
+        let phase = "loading".to_owned();
+        if rules.contains(rule) {
+            cases.push(Case {
+                finding,
+                program: Program {
+                    rule: Some(rule),
+                    ops: Vec::new(),
+                },
+                outcomes: Vec::new(),
+                live: Vec::new(),
+                phase,
+                reproduced: true,
+            });
+        }
+    };
+    if info.kind == "preload" {
+        let foreign = |core: bool| -> Vec<&str> {
+            let is_core = |name: &str| ["malloc", "calloc", "realloc", "free"].contains(&name);
+            let others = info
+                .entry_points
+                .iter()
+                .filter(|entry| matches!(entry.provider, Provider::Other(_)));
+            others
+                .map(|entry| entry.name)
+                .filter(|name| is_core(name) == core)
+                .collect()
+        };
+        for (rule, names) in [
+            (RuleId::InterposeCore, foreign(true)),
+            (RuleId::InterposeComplete, foreign(false)),
+        ] {
+            if !names.is_empty() {
+                let what = format!(
+                    "does not define {}: the C library would serve it from another heap",
+                    names.join(", ")
+                );
+                add(rule, Evidence::Library { what });
+            }
+        }
+    }
+    if !said.trim().is_empty() {
+        add(
+            RuleId::NoOutput,
+            Evidence::Output {
+                text: said.to_owned(),
+            },
+        );
+    }
+    cases
+}

@@ -1,0 +1,282 @@
+//! Runs a program against a subject and its shadow.
+
+use super::process;
+use crate::program::{Call, NO_SLOT, Op, Program};
+use crate::shadow::{
+    Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow, Stop,
+};
+use crate::subject::{Source, Subject};
+use std::ptr;
+
+/// Operations between two looks at the clock.
+const CLOCK: u32 = 128;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The program was run to its end.
+    Finished,
+    /// A rule is broken.
+    Broken(Finding),
+    /// The subject is ruined in a way that is known already.
+    Abandoned,
+    /// There was no more time.
+    OutOfTime,
+}
+
+/// A subject, its shadow, and the clock.
+pub struct Executor<'l, S> {
+    subject: S,
+    shadow: Shadow<'l>,
+    ledger: &'l Ledger,
+    /// The calls the subject provides, a bit each.
+    provided: u32,
+    /// Whether the run is looked at closely.
+    closely: bool,
+    errno: *mut i32,
+    /// When to stop, in nanoseconds of the monotonic clock.
+    deadline: u64,
+    until_clock: u32,
+    resident_before: Option<u64>,
+}
+
+/// Why a run ended early.
+enum Cut {
+    Stop(Stop),
+    OutOfTime,
+}
+
+impl From<Stop> for Cut {
+    fn from(stop: Stop) -> Cut {
+        Cut::Stop(stop)
+    }
+}
+
+impl<'l, S: Subject> Executor<'l, S> {
+    /// An executor of programs on `subject`, whose blocks `shadow` knows. It stops at `deadline`, in nanoseconds of
+    /// the monotonic clock.
+    pub fn new(
+        subject: S,
+        shadow: Shadow<'l>,
+        ledger: &'l Ledger,
+        deadline: u64,
+    ) -> Executor<'l, S> {
+        let provided = Call::ALL
+            .iter()
+            .filter(|call| call.entry_point().is_none() || subject.provides(**call))
+            .fold(0, |calls, &call| calls | 1 << call as u8);
+        Executor {
+            subject,
+            closely: shadow.looks_closely(),
+            shadow,
+            ledger,
+            provided,
+            // SAFETY: always valid for the thread that asks.
+            errno: unsafe { libc::__errno_location() },
+            deadline,
+            until_clock: CLOCK,
+            resident_before: None,
+        }
+    }
+
+    /// The shadow.
+    pub fn shadow(&self) -> &Shadow<'l> {
+        &self.shadow
+    }
+
+    /// Runs a legal program, then verifies every block that is left.
+    pub fn run(&mut self, program: &Program) -> Ending {
+        self.shadow.begin(program);
+        self.resident_before = process::memory().map(|memory| memory.resident);
+        let result = self.run_ops(&program.ops);
+        // Whatever comes next, telling about it takes memory.
+        let _ = process::limit_mapping(None);
+        let result = result.and_then(|()| match program.ops.last() {
+            Some(last) => Ok(self.shadow.sweep(program.ops.len() - 1, last)?),
+            None => Ok(()),
+        });
+        match result {
+            Ok(()) => Ending::Finished,
+            Err(Cut::Stop(Stop::Broken(finding))) => Ending::Broken(finding),
+            Err(Cut::Stop(Stop::Abandoned)) => Ending::Abandoned,
+            Err(Cut::OutOfTime) => Ending::OutOfTime,
+        }
+    }
+
+    fn run_ops(&mut self, ops: &[Op]) -> Result<(), Cut> {
+        for (index, op) in ops.iter().enumerate() {
+            if op.call != Call::Repeat {
+                self.step(index, op)?;
+                continue;
+            }
+            let start = index.saturating_sub(op.b as usize);
+            for _ in 0..op.a {
+                for (index, op) in (start..index).zip(&ops[start..index]) {
+                    self.step(index, op)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn step(&mut self, index: usize, op: &Op) -> Result<(), Cut> {
+        self.until_clock -= 1;
+        if self.until_clock == 0 {
+            self.until_clock = CLOCK;
+            if process::now() >= self.deadline {
+                return Err(Cut::OutOfTime);
+            }
+        }
+        if self.provided >> op.call as u8 & 1 == 0 || self.shadow.idle(op) {
+            self.shadow.skip(op);
+            return Ok(());
+        }
+        self.ledger.begin(index);
+        if op.call.entry_point().is_none() {
+            return Ok(self.direct(index, op)?);
+        }
+        let request = self.shadow.prepare(index, op)?;
+        if S::HOOKED {
+            self.subject.clear_events();
+        }
+        // SAFETY: `errno` is this thread's.
+        unsafe { self.errno.write_volatile(ERRNO_BEFORE) };
+        self.ledger.enter(Moment::Call);
+        let mut reply = self.call(op, &request);
+        self.ledger.enter(Moment::Idle);
+        // SAFETY: as above.
+        reply.errno = unsafe { self.errno.read_volatile() };
+        self.shadow.settle(index, op, &request, &reply)?;
+        if S::HOOKED {
+            // Counting visits every pool: only where time does not matter.
+            let counted = self.closely.then(|| self.subject.live_blocks()).flatten();
+            self.shadow
+                .audit(index, op, &request, &reply, self.subject.events(), counted)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the call that an operation stands for.
+    #[inline]
+    fn call(&mut self, op: &Op, request: &Request) -> Reply {
+        let block = request.before.pointer();
+        let (a, b) = (op.a as usize, op.b as usize);
+        let subject = &mut self.subject;
+        // SAFETY: `block` is null or a live block of the subject, as a legal program and the shadow see to; sizes and
+        // alignments may be anything, the profile having been asked before whether they are defined.
+        let pointer = unsafe {
+            match op.call {
+                Call::Malloc => subject.malloc(a),
+                Call::Calloc => subject.calloc(a, b),
+                Call::Realloc => subject.realloc(block, a),
+                Call::Reallocarray => subject.reallocarray(block, a, b),
+                Call::AlignedAlloc => subject.aligned_alloc(a, b),
+                Call::Memalign => subject.memalign(a, b),
+                Call::Valloc => subject.valloc(a),
+                Call::Pvalloc => subject.pvalloc(a),
+                Call::PosixMemalign => return Self::posix_memalign(subject, a, b),
+                Call::Free => {
+                    subject.free(block);
+                    ptr::null_mut()
+                }
+                Call::FreeSized | Call::FreeAlignedSized => {
+                    Self::sized_free(subject, op, request);
+                    ptr::null_mut()
+                }
+                Call::UsableSize | Call::Stretch => {
+                    let usable = subject.malloc_usable_size(block);
+                    return Reply {
+                        value: usable as u64,
+                        ..Reply::default()
+                    };
+                }
+                Call::Trim => {
+                    let released = subject.malloc_trim(a);
+                    return Reply {
+                        value: released as u64,
+                        ..Reply::default()
+                    };
+                }
+                _ => ptr::null_mut(),
+            }
+        };
+        Reply {
+            value: pointer.expose_provenance() as u64,
+            ..Reply::default()
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Subject`].
+    unsafe fn posix_memalign(subject: &mut S, alignment: usize, size: usize) -> Reply {
+        let before = MEMPTR_BEFORE as usize;
+        let mut words = [!before, before, !before].map(ptr::without_provenance_mut::<u8>);
+        let variable = words.as_mut_ptr().wrapping_add(1);
+        // SAFETY: `variable` is a pointer variable of ours; the rest is the caller's promise.
+        let code = unsafe { subject.posix_memalign(variable, alignment, size) };
+        let words = words.map(|word| word.expose_provenance() as u64);
+        Reply {
+            value: words[1],
+            code,
+            beside: [words[0], words[2]],
+            errno: 0,
+        }
+    }
+
+    /// Frees by size where that is defined for the block, plainly where it is not.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Subject`].
+    unsafe fn sized_free(subject: &mut S, op: &Op, request: &Request) {
+        let block = &request.before;
+        let pointer = block.pointer();
+        let aligned = op.call == Call::FreeAlignedSized;
+        // SAFETY: the caller's promise; sizes and alignments are those the block was last asked for with.
+        unsafe {
+            match (op.slot, aligned) {
+                (NO_SLOT, false) => subject.free_sized(pointer, op.a as usize),
+                (NO_SLOT, true) => {
+                    subject.free_aligned_sized(pointer, op.a as usize, op.b as usize)
+                }
+                _ if aligned && block.maker == Call::AlignedAlloc && block.alignment != 0 => {
+                    let (alignment, size) = (block.alignment as usize, block.requested as usize);
+                    subject.free_aligned_sized(pointer, alignment, size);
+                }
+                _ if !aligned && block.alignment == 0 => {
+                    subject.free_sized(pointer, block.requested as usize);
+                }
+                _ => subject.free(pointer),
+            }
+        }
+    }
+
+    /// Carries out what only the harness does.
+    fn direct(&mut self, index: usize, op: &Op) -> Checked {
+        match op.call {
+            Call::Sweep => self.shadow.sweep(index, op)?,
+            Call::Limit => {
+                let more = Some(op.a).filter(|&more| more != 0);
+                let limited = process::limit_mapping(more).is_ok() && more.is_some();
+                self.shadow.limit(limited);
+            }
+            Call::Bounded => {
+                if let (Some(before), Some(now)) = (self.resident_before, process::memory()) {
+                    let own = self.shadow.own_bytes();
+                    let growth = now.resident.saturating_sub(before + own);
+                    self.shadow.bounded(index, op, growth)?;
+                }
+            }
+            Call::FailRaw => self.subject.fail(Source::Raw, op.a),
+            Call::FailArena => self.subject.fail(Source::Arena, op.a),
+            Call::ShiftArena => {
+                self.subject.shift_arenas(op.a as usize);
+                self.shadow.shift_arenas(op.a);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! The choices a subject was seen to make where the documents leave one, in words.
+
+use crate::shadow::{Choice, Ledger};
+use crate::spec::{RuleId, RuleSet};
+use std::collections::BTreeMap;
+
+/// The facts about the rules of a profile, one sentence each.
+pub fn facts(totals: &Ledger, rules: &RuleSet) -> BTreeMap<RuleId, String> {
+    let mut facts = BTreeMap::new();
+    let mut tell = |rule: RuleId, fact: Option<String>| {
+        if let Some(fact) = fact.filter(|_| rules.contains(rule)) {
+            facts.insert(rule, fact);
+        }
+    };
+    use Choice::*;
+    let zero = |call: &str, null, pointer| choose(totals, call, null, pointer);
+    tell(
+        RuleId::MallocZeroChoice,
+        zero("malloc(0)", MallocZeroNull, MallocZeroPointer),
+    );
+    tell(
+        RuleId::CallocZeroSize,
+        zero("calloc of no bytes", CallocZeroNull, CallocZeroPointer),
+    );
+    tell(
+        RuleId::AlignedZeroSize,
+        zero(
+            "an aligned request for 0 bytes",
+            AlignedZeroNull,
+            AlignedZeroPointer,
+        ),
+    );
+    let pma = zero("posix_memalign for 0 bytes", PmaZeroNull, PmaZeroPointer);
+    let pma_error = totals
+        .noted(PmaZeroError)
+        .then(|| "posix_memalign for 0 bytes returns an error number".into());
+    tell(RuleId::PmaZeroSize, pma.or(pma_error));
+    tell(
+        RuleId::MallocZeroErrno,
+        either(
+            totals,
+            MallocZeroErrnoSet,
+            MallocZeroErrnoKept,
+            "malloc(0) sets errno when it returns NULL",
+            "malloc(0) leaves errno alone when it returns NULL",
+        ),
+    );
+    tell(RuleId::ReallocP0, realloc_zero(totals));
+    tell(
+        RuleId::MemalignInvalid,
+        either(
+            totals,
+            MemalignInvalidNull,
+            MemalignInvalidPointer,
+            "memalign refuses an alignment that is not a power of two",
+            "memalign accepts an alignment that is not a power of two",
+        ),
+    );
+    tell(
+        RuleId::PmaErrno,
+        either(
+            totals,
+            PmaErrnoSet,
+            PmaErrnoKept,
+            "a failing posix_memalign also sets errno",
+            "a failing posix_memalign leaves errno alone",
+        ),
+    );
+    let largest = Some(totals.largest_alignment()).filter(|&alignment| alignment > 0);
+    tell(
+        RuleId::AlignExtendedSupported,
+        largest.map(|largest| {
+            format!(
+                "aligned_alloc gave blocks for every alignment tried up to {}",
+                bytes(largest)
+            )
+        }),
+    );
+    tell(
+        RuleId::AlignedAllocUnsupported,
+        totals
+            .refused_alignment()
+            .map(|refused| format!("aligned_alloc refused the alignment {}", bytes(refused))),
+    );
+    facts
+}
+
+/// What a call does with a size of zero.
+fn choose(totals: &Ledger, call: &str, null: Choice, pointer: Choice) -> Option<String> {
+    match (totals.noted(null), totals.noted(pointer)) {
+        (false, false) => None,
+        (true, false) => Some(format!("{call} returns NULL")),
+        (false, true) => Some(format!("{call} returns a unique pointer")),
+        (true, true) => Some(format!(
+            "{call} returns sometimes NULL, sometimes a unique pointer"
+        )),
+    }
+}
+
+fn either(
+    totals: &Ledger,
+    first: Choice,
+    second: Choice,
+    if_first: &str,
+    if_second: &str,
+) -> Option<String> {
+    match (totals.noted(first), totals.noted(second)) {
+        (false, false) => None,
+        (true, false) => Some(if_first.into()),
+        (false, true) => Some(if_second.into()),
+        (true, true) => Some(format!("sometimes {if_first}; sometimes {if_second}")),
+    }
+}
+
+fn realloc_zero(totals: &Ledger) -> Option<String> {
+    let errno = match (
+        totals.noted(Choice::ReallocZeroErrnoSet),
+        totals.noted(Choice::ReallocZeroErrnoKept),
+    ) {
+        (true, false) => ", setting errno",
+        (false, true) => ", leaving errno alone",
+        _ => "",
+    };
+    match (
+        totals.noted(Choice::ReallocZeroNull),
+        totals.noted(Choice::ReallocZeroPointer),
+    ) {
+        (false, false) => None,
+        (true, false) if totals.noted(Choice::ReallocZeroFreed) => {
+            Some(format!("realloc(p, 0) frees p and returns NULL{errno}"))
+        }
+        (true, false) => Some(format!(
+            "realloc(p, 0) returns NULL{errno}; whether it frees p was not seen"
+        )),
+        (false, true) => Some("realloc(p, 0) resizes p to a unique pointer".into()),
+        (true, true) => {
+            Some("realloc(p, 0) returns sometimes NULL, sometimes a unique pointer".into())
+        }
+    }
+}
+
+/// A power of two of bytes.
+fn bytes(size: u64) -> String {
+    match size {
+        0..1024 => format!("{size}"),
+        1024..0x10_0000 => format!("{} KiB", size >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", size >> 20),
+        _ => format!("{} GiB", size >> 30),
+    }
+}

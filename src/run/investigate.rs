@@ -1,0 +1,380 @@
+//! From a finding to a case: the smallest program that shows it, and the rule that it then proves broken.
+
+use super::CheckError;
+use super::campaign::Seat;
+use super::plan::Item;
+use super::process;
+use super::supervisor::Run;
+use crate::program::{Call, Op, Program, Reducer};
+use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk};
+use crate::spec::{RuleId, RuleSet};
+use std::time::{Duration, Instant};
+
+/// Time to shrink one finding, at most this share of the check's.
+const SHARE: u32 = 8;
+/// And at least this.
+const LEAST: Duration = Duration::from_millis(250);
+/// How long a call may take in a candidate before it counts as hanging.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// Bytes that a candidate may always ask for; with more, only if the program before it did: clearing them takes time.
+const HEAVY: u64 = 256 << 20;
+/// Bytes from which on a request is sure to fail at once.
+const REAL: u64 = 64 << 40;
+/// Programs of more operations than this are looked at closely only once they have shrunk.
+const CLOSE: u64 = 10_000;
+
+/// What kind of finding a candidate must give for it to be the same one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Any overlap: which rule it breaks depends on what the program needs to show it.
+    Overlap,
+    /// Any damage to a block, before it is known which operation did it.
+    Damage,
+    /// Any byte of a calloc that is not zero.
+    Dirt,
+    /// Death in a call of this kind, for the same reason.
+    Death(Call),
+    /// This very rule.
+    Rule(RuleId),
+}
+
+impl Kind {
+    fn of(finding: &Finding, program: &Program) -> Kind {
+        let call = program.ops.get(finding.op_index).map(|op| op.call);
+        match (&finding.evidence, call) {
+            (Evidence::Overlap { .. }, _) => Kind::Overlap,
+            (Evidence::NotZero { .. }, _) => Kind::Dirt,
+            (
+                Evidence::Died {
+                    moment: Moment::Call,
+                    ..
+                },
+                Some(call),
+            ) => Kind::Death(call),
+            _ => Kind::Rule(finding.rule),
+        }
+    }
+
+    /// The rules to check while looking for it.
+    fn rules(self, all: RuleSet) -> RuleSet {
+        const OVERLAPS: &[RuleId] = &[
+            RuleId::Disjoint,
+            RuleId::DistinctNonzero,
+            RuleId::ReallocFailKeeps,
+            RuleId::ReallocOldDead,
+            RuleId::MallocZeroChoice,
+            RuleId::CallocZeroSize,
+            RuleId::AlignedZeroSize,
+            RuleId::PmaZeroSize,
+            RuleId::ZeroMallocDistinct,
+            RuleId::UsableDisjoint,
+            RuleId::CrossUpFail,
+        ];
+        const DIRT: &[RuleId] = &[
+            RuleId::CallocZero,
+            RuleId::CallocZeroAfterOom,
+            RuleId::CallocArgsSym,
+        ];
+        const DAMAGES: &[RuleId] = &[
+            RuleId::ContentStable,
+            RuleId::ReallocContent,
+            RuleId::ReallocBounds,
+            RuleId::ReallocFailKeeps,
+            RuleId::UsableWritable,
+            RuleId::CrossUpFail,
+        ];
+        let own;
+        let wanted = match self {
+            Kind::Overlap => OVERLAPS,
+            Kind::Damage => DAMAGES,
+            Kind::Dirt => DIRT,
+            // A death shows itself whatever is checked.
+            Kind::Death(_) => &[],
+            Kind::Rule(rule) => {
+                own = [rule];
+                &own
+            }
+        };
+        wanted
+            .iter()
+            .copied()
+            .filter(|&rule| all.contains(rule))
+            .collect()
+    }
+}
+
+/// Makes a case of a finding.
+///
+/// # Errors
+///
+/// When no worker can be had.
+pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result<Case, CheckError> {
+    let started = Instant::now();
+    let budget = seat.budget();
+    let time = (budget.time / SHARE).max(LEAST);
+    let until = (started + time).min(budget.latest().max(started + LEAST));
+    let kind = if is_damage(&finding) {
+        Kind::Damage
+    } else {
+        Kind::of(&finding, &item.program)
+    };
+    let mut hunt = Hunt {
+        once: item.once,
+        kind,
+        until,
+    };
+    let mut best = Sighting {
+        program: item.program.clone(),
+        finding,
+        run: None,
+    };
+    let reproduced = hunt.pin_down(seat, &mut best)?;
+    if reproduced {
+        hunt.spare(seat, &mut best)?;
+        hunt.shrink(seat, &mut best)?;
+        // Short now, it can be looked at closely: the guilty operation may be an earlier one.
+        if hunt.kind == Kind::Damage && hunt.pin_down(seat, &mut best)? {
+            hunt.shrink(seat, &mut best)?;
+        }
+        hunt.spare(seat, &mut best)?;
+        hunt.spare_zero(seat, &mut best)?;
+        best.finding.rule = hunt.attribute(seat, &best)?;
+    }
+    let (outcomes, live) = best
+        .run
+        .map(|run| (run.outcomes, run.live))
+        .unwrap_or_default();
+    Ok(Case {
+        finding: best.finding,
+        program: best.program,
+        outcomes,
+        live,
+        phase: item.phase.clone(),
+        reproduced,
+    })
+}
+
+/// The most bytes that one operation of a program may clear or copy.
+fn heaviest(program: &Program) -> u64 {
+    let bytes = program
+        .ops
+        .iter()
+        .filter_map(Op::size)
+        .filter(|&bytes| bytes <= REAL);
+    bytes.max().unwrap_or(0)
+}
+
+fn is_damage(finding: &Finding) -> bool {
+    matches!(finding.evidence, Evidence::Contents { .. })
+}
+
+/// Whether a program is short enough to be looked at closely.
+fn is_close(program: &Program) -> bool {
+    program.steps() <= CLOSE
+}
+
+/// A program and the finding it gave.
+struct Sighting {
+    program: Program,
+    finding: Finding,
+    run: Option<Run>,
+}
+
+impl Sighting {
+    fn op_is(&self, call: Call) -> bool {
+        let op = self.program.ops.get(self.finding.op_index);
+        op.is_some_and(|op| op.call == call)
+    }
+}
+
+/// The search for a smaller program.
+struct Hunt {
+    once: bool,
+    kind: Kind,
+    until: Instant,
+}
+
+impl Hunt {
+    /// Runs the program once more: the finding must show again. A close look may lay it to an earlier operation.
+    fn pin_down(&mut self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<bool, CheckError> {
+        let patience = seat.patience();
+        let (found, run) = self.attempt(seat, &best.program, true, patience)?;
+        let Some(finding) = found.filter(|found| self.is_it(found, &best.program)) else {
+            return Ok(false);
+        };
+        if !is_damage(&finding) || is_close(&best.program) {
+            self.kind = Kind::of(&finding, &best.program);
+        }
+        *best = Sighting {
+            program: best.program.clone(),
+            finding,
+            run: Some(run),
+        };
+        Ok(true)
+    }
+
+    fn is_it(&self, finding: &Finding, program: &Program) -> bool {
+        match self.kind {
+            Kind::Damage => is_damage(finding),
+            kind => Kind::of(finding, program) == kind,
+        }
+    }
+
+    /// Takes smaller programs as long as they give the same finding.
+    fn shrink(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        self.truncate(seat, best)?;
+        let mut reducer = Reducer::new(&best.program);
+        while Instant::now() < self.until
+            && let Some(candidate) = reducer.next()
+        {
+            if self.accept(seat, best, candidate.clone())? {
+                reducer.accept(candidate);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing after the guilty operation matters, unless it repeats it.
+    fn truncate(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        let keep = best.finding.op_index + 1;
+        if keep < best.program.ops.len() {
+            let mut shorter = best.program.clone();
+            shorter.ops.truncate(keep);
+            self.accept(seat, best, shorter)?;
+        }
+        Ok(())
+    }
+
+    fn accept(
+        &self,
+        seat: &mut Seat<'_>,
+        best: &mut Sighting,
+        candidate: Program,
+    ) -> Result<bool, CheckError> {
+        if candidate.ops.is_empty() || Instant::now() >= self.until {
+            return Ok(false);
+        }
+        if heaviest(&candidate) > heaviest(&best.program).max(HEAVY) {
+            return Ok(false);
+        }
+        let (found, run) = self.attempt(seat, &candidate, true, PATIENCE)?;
+        match found {
+            Some(finding) if self.is_it(&finding, &candidate) => {
+                *best = Sighting {
+                    program: candidate,
+                    finding,
+                    run: Some(run),
+                };
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Sizes of 0 are the simplest there are, but an overlap that other sizes show as well is not about size 0.
+    fn spare_zero(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        if !matches!(self.kind, Kind::Overlap | Kind::Death(_)) {
+            return Ok(());
+        }
+        let mut sized = best.program.clone();
+        for op in sized.ops.iter_mut().filter(|op| op.size() == Some(0)) {
+            match op.call {
+                Call::Calloc | Call::Reallocarray => (op.a, op.b) = (1, 16),
+                call if call.takes_alignment() => op.b = 16,
+                _ => op.a = 16,
+            }
+        }
+        if sized != best.program {
+            self.accept(seat, best, sized)?;
+        }
+        Ok(())
+    }
+
+    /// What a program shows without using more of its blocks than it asked for is not about usable sizes, and what it
+    /// shows without a limit is not about scarce memory.
+    fn spare(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        for unneeded in [Call::Stretch, Call::Limit] {
+            let mut plain = best.program.clone();
+            plain.ops.retain(|op| op.call != unneeded);
+            if plain != best.program {
+                plain.legalise();
+                self.accept(seat, best, plain)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(
+        &self,
+        seat: &mut Seat<'_>,
+        program: &Program,
+        stores: bool,
+        patience: Duration,
+    ) -> Result<(Option<Finding>, Run), CheckError> {
+        let rules = self.kind.rules(seat.rules());
+        let conduct = Conduct {
+            rules,
+            muted: Muted::NONE,
+            stores,
+            closely: is_close(program),
+        };
+        let left = self
+            .until
+            .saturating_duration_since(Instant::now())
+            .max(LEAST);
+        let deadline = process::now() + left.as_nanos() as u64;
+        let run = if self.once {
+            seat.run_item(&Item::given(program.clone(), true), &conduct, deadline)?
+        } else {
+            seat.run(program, &conduct, deadline, Some(patience))?
+        };
+        let finding = seat.finding(program, &run)?;
+        Ok((finding, run))
+    }
+
+    /// The rule that the shrunk program proves broken.
+    fn attribute(&self, seat: &mut Seat<'_>, best: &Sighting) -> Result<RuleId, CheckError> {
+        let rules = seat.rules();
+        let rule = attribute_shrunk(&best.finding, &best.program, &rules);
+        let Evidence::Died {
+            moment: Moment::Call | Moment::Idle,
+            ..
+        } = best.finding.evidence
+        else {
+            return Ok(rule);
+        };
+        if Instant::now() >= self.until {
+            return Ok(rule);
+        }
+        let general = [
+            RuleId::CallReturns,
+            RuleId::StartAddress,
+            RuleId::AlignReallocFirst,
+        ]
+        .contains(&rule);
+        let dies = |hunt: &Hunt, seat: &mut Seat<'_>, program: &Program, stores: bool| {
+            let (found, _) = hunt.attempt(seat, program, stores, PATIENCE)?;
+            Ok::<bool, CheckError>(
+                found.is_some_and(|found| matches!(found.evidence, Evidence::Died { .. })),
+            )
+        };
+        if best.finding.op_index == 0 && rules.contains(RuleId::FirstCallAny) {
+            let slot = best.program.slots() as u32;
+            let mut later = best.program.clone();
+            later.ops.insert(0, Op::new(Call::Malloc, slot, 16, 0));
+            if best.op_is(Call::Malloc) {
+                later.ops.insert(0, Op::new(Call::Calloc, slot + 1, 1, 16));
+            }
+            if !dies(self, seat, &later, true)? {
+                return Ok(RuleId::FirstCallAny);
+            }
+        }
+        if general
+            && rules.contains(RuleId::MetadataInviolate)
+            && !dies(self, seat, &best.program, false)?
+        {
+            return Ok(RuleId::MetadataInviolate);
+        }
+        Ok(rule)
+    }
+}

@@ -1,0 +1,320 @@
+//! From what the user named to a worker that has it, or to one line that says why not.
+
+use super::library::{exports, preloadable};
+use super::protocol::{Carrier, FileId, Found, Hello};
+use super::supervisor::{Launch, StartError, Worker};
+use super::verdict::{EntryPoint, Provider, SubjectInfo};
+use super::{CheckError, Names, SubjectSpec};
+use crate::shadow::Death;
+use crate::subject::Native;
+use crate::subject::mutants::Mutant;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A subject that workers can be started for.
+pub struct Launched {
+    /// How to start workers.
+    pub launch: Launch,
+    /// What is known of the subject.
+    pub info: SubjectInfo,
+    /// A first worker.
+    pub worker: Worker,
+    /// What the subject wrote while it was loaded.
+    pub said: String,
+}
+
+/// Starts a first worker for the subject.
+///
+/// # Errors
+///
+/// When the subject cannot be used; the message says why and what to do.
+pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, CheckError> {
+    let built_in = |carrier| Launch {
+        carrier,
+        preload: None,
+        env: Vec::new(),
+        patience,
+    };
+    match subject {
+        SubjectSpec::Reference => {
+            let info = info("reference", "reference", None, "reference".into());
+            start(built_in(Carrier::Reference), info)
+        }
+        SubjectSpec::System => {
+            let symbols = plain_symbols();
+            let info = info("system", "system", None, "system".into());
+            start(
+                built_in(Carrier::Linked {
+                    file: None,
+                    symbols,
+                }),
+                info,
+            )
+        }
+        SubjectSpec::Mutant(name) => {
+            if Mutant::named(name).is_none() {
+                return Err(CheckError::UnknownMutant { name: name.clone() });
+            }
+            let argument = format!("mutant:{name}");
+            start(
+                built_in(Carrier::Mutant(name.clone())),
+                info("mutant", &argument, None, argument.clone()),
+            )
+        }
+        SubjectSpec::Library { path, names, env } => library(path, names, env, patience),
+    }
+}
+
+fn info(kind: &'static str, name: &str, path: Option<PathBuf>, arguments: String) -> SubjectInfo {
+    SubjectInfo {
+        kind,
+        name: name.to_owned(),
+        path,
+        arguments,
+        environment: Vec::new(),
+        entry_points: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn plain_symbols() -> Vec<(String, String)> {
+    Native::NAMES
+        .iter()
+        .map(|&name| (name.to_owned(), name.to_owned()))
+        .collect()
+}
+
+fn library(
+    path: &Path,
+    names: &Names,
+    env: &[(String, String)],
+    patience: Duration,
+) -> Result<Launched, CheckError> {
+    let exported = exports(path)?;
+    let full = preloadable(path)?;
+    let metadata = std::fs::metadata(&full).map_err(|error| CheckError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let file = FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    let symbols = match names {
+        Names::Plain => plain_symbols(),
+        Names::Prefix(prefix) => plain_symbols()
+            .into_iter()
+            .map(|(name, symbol)| (name, format!("{prefix}{symbol}")))
+            .collect(),
+        Names::Map(map) => map.clone(),
+    };
+    require(path, names, &symbols, |symbol| exported.contains(symbol))?;
+    let linked = |symbols| Launch {
+        carrier: Carrier::Linked {
+            file: Some(file),
+            symbols,
+        },
+        preload: Some(full.clone()),
+        env: env.to_vec(),
+        patience,
+    };
+    let arguments = arguments(path, names, env);
+    let name = path.display().to_string();
+    if *names == Names::Plain {
+        let mut subject = info("preload", &name, Some(path.to_owned()), arguments);
+        subject.environment = env.to_vec();
+        return start(linked(symbols), subject);
+    }
+    let opened = Launch {
+        carrier: Carrier::Opened {
+            path: full.to_string_lossy().into_owned(),
+            file,
+            symbols: symbols.clone(),
+        },
+        preload: None,
+        ..linked(Vec::new())
+    };
+    let mut subject = info("dlopen", &name, Some(path.to_owned()), arguments);
+    subject.environment = env.to_vec();
+    match Worker::start(&opened) {
+        Ok((worker, Hello::Ready(found), said)) => finish(opened, subject, worker, &found, said),
+        Err(StartError::NotOpened(reason)) => {
+            let mut launched = start(
+                linked(symbols),
+                SubjectInfo {
+                    kind: "preload",
+                    ..subject
+                },
+            )?;
+            launched
+                .info
+                .notes
+                .push(format!("dlopen refused it ({reason}); preloaded instead"));
+            Ok(launched)
+        }
+        Err(error) => Err(refused(path, error)),
+        Ok((_, Hello::NotOpened(reason), _)) => Err(refused(path, StartError::NotOpened(reason))),
+    }
+}
+
+/// Without `malloc` and `free` there is nothing to check.
+fn require(
+    path: &Path,
+    names: &Names,
+    symbols: &[(String, String)],
+    exported: impl Fn(&str) -> bool,
+) -> Result<(), CheckError> {
+    let missing: Vec<&str> = ["malloc", "free"]
+        .into_iter()
+        .filter_map(
+            |name| match symbols.iter().find(|(c_name, _)| c_name == name) {
+                None => Some(name),
+                Some((_, symbol)) => (!exported(symbol)).then_some(symbol.as_str()),
+            },
+        )
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let advice = match names {
+        Names::Plain => "name its entry points with --prefix P or --map malloc=…,free=…",
+        Names::Prefix(_) => "check the prefix with `nm -D`, or use --map malloc=…,free=…",
+        Names::Map(_) => "map both malloc and free to functions it exports (see `nm -D`)",
+    };
+    Err(CheckError::MissingEntryPoints {
+        path: path.to_owned(),
+        symbols: missing.join(" and "),
+        advice: advice.into(),
+    })
+}
+
+fn start(launch: Launch, info: SubjectInfo) -> Result<Launched, CheckError> {
+    let path = info
+        .path
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(&info.name));
+    match Worker::start(&launch) {
+        Ok((worker, Hello::Ready(found), said)) => finish(launch, info, worker, &found, said),
+        Ok((_, Hello::NotOpened(reason), _)) => Err(refused(&path, StartError::NotOpened(reason))),
+        Err(error) => Err(refused(&path, error)),
+    }
+}
+
+fn finish(
+    mut launch: Launch,
+    mut info: SubjectInfo,
+    worker: Worker,
+    found: &[Found],
+    said: String,
+) -> Result<Launched, CheckError> {
+    let own = |name: &str| found.iter().any(|found| found.own && found.name == name);
+    if !own("malloc")
+        && let Some(path) = &info.path
+    {
+        // The dynamic linker only warns of a library that it cannot preload.
+        let line = said
+            .lines()
+            .next()
+            .unwrap_or("the dynamic linker ignored it");
+        return Err(CheckError::LoadFailed {
+            path: path.clone(),
+            reason: line.trim().to_owned(),
+        });
+    }
+    info.entry_points = found.iter().filter_map(entry_point).collect();
+    // Workers started for a first call must look up nothing that is not there: a failed lookup allocates.
+    if let Carrier::Linked { symbols, .. } | Carrier::Opened { symbols, .. } = &mut launch.carrier {
+        symbols.retain(|(name, _)| own(name));
+    }
+    Ok(Launched {
+        launch,
+        info,
+        worker,
+        said,
+    })
+}
+
+fn entry_point(found: &Found) -> Option<EntryPoint> {
+    let name = Native::NAMES.iter().find(|&&name| name == found.name)?;
+    let provider = match &found.object {
+        _ if found.own => Provider::Subject,
+        Some(object) => Provider::Other(PathBuf::from(object)),
+        None => Provider::Nobody,
+    };
+    Some(EntryPoint {
+        name,
+        symbol: found.symbol.clone(),
+        provider,
+    })
+}
+
+fn refused(path: &Path, error: StartError) -> CheckError {
+    let reason = match error {
+        StartError::Refused(error) => {
+            return CheckError::Resources {
+                what: "a worker process",
+                reason: error.to_string(),
+            };
+        }
+        StartError::NotOpened(reason) => reason,
+        StartError::Died(death, said) => {
+            let said = said
+                .lines()
+                .map(str::trim)
+                .find(|line| !line.is_empty())
+                .unwrap_or_default();
+            let how = match death {
+                Death::Exit { status } => {
+                    format!("the process exited with status {status} while it was loaded")
+                }
+                Death::Signal { signal, .. } => {
+                    format!("the process was killed by signal {signal} while it was loaded")
+                }
+                Death::Hang { millis } => {
+                    format!("nothing moved for {millis} ms while it was loaded")
+                }
+            };
+            if said.is_empty() {
+                how
+            } else {
+                format!("{how}: {said}")
+            }
+        }
+    };
+    CheckError::LoadFailed {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// The subject as it is named on a command line.
+fn arguments(path: &Path, names: &Names, env: &[(String, String)]) -> String {
+    let mut words = vec![quoted(&path.display().to_string())];
+    match names {
+        Names::Plain => {}
+        Names::Prefix(prefix) => words.push(format!("--prefix {}", quoted(prefix))),
+        Names::Map(map) => {
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(name, symbol)| format!("{name}={symbol}"))
+                .collect();
+            words.push(format!("--map {}", quoted(&pairs.join(","))));
+        }
+    }
+    words.extend(
+        env.iter()
+            .map(|(name, value)| format!("--env {}", quoted(&format!("{name}={value}")))),
+    );
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=,:@%".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,160 @@
+//! The checker checked: every mutant must be found, by the check of its own rule and by no other.
+
+use super::campaign::{self, Budget, Campaign};
+use super::check::{chosen_vocabulary, usual_profile};
+use super::plan::Plan;
+use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
+use crate::spec::{Catalogue, RuleId};
+use crate::subject::mutants::Mutant;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// Live bytes a program may hold.
+const MAX_MEMORY: u64 = 1 << 30;
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Runs mutants, telling of each as it is done.
+///
+/// # Errors
+///
+/// When a name is unknown, the machine refuses what is needed, or the harness fails.
+pub fn mutants(
+    options: &MutantOptions,
+    tell: &mut dyn FnMut(&MutantRow),
+) -> Result<Vec<MutantRow>, CheckError> {
+    let chosen = chosen(options)?;
+    let next = AtomicUsize::new(0);
+    let error = Mutex::new(None);
+    let mut rows = Vec::new();
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..options.jobs.max(1) {
+            let sender = sender.clone();
+            let (next, error, chosen) = (&next, &error, &chosen);
+            scope.spawn(move || {
+                while let Some(&(mutant, rule)) = chosen.get(next.fetch_add(1, Relaxed)) {
+                    match run(mutant, rule, options) {
+                        Ok(row) => drop(sender.send(row)),
+                        Err(failure) => {
+                            if let Ok(mut error) = error.lock() {
+                                error.get_or_insert(failure);
+                            }
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for row in receiver {
+            tell(&row);
+            rows.push(row);
+        }
+    });
+    match error.into_inner() {
+        Ok(Some(error)) => Err(error),
+        _ => {
+            let place = |row: &MutantRow| {
+                chosen
+                    .iter()
+                    .position(|(mutant, _)| mutant.name() == row.name)
+            };
+            rows.sort_by_key(place);
+            Ok(rows)
+        }
+    }
+}
+
+fn chosen(options: &MutantOptions) -> Result<Vec<(Mutant, RuleId)>, CheckError> {
+    let seeded = || Mutant::seeded().filter_map(|mutant| Some((mutant, mutant.rule()?)));
+    if options.names.is_empty() {
+        return Ok(seeded().collect());
+    }
+    let find = |name: &String| {
+        let found = seeded().find(|(mutant, _)| mutant.name() == name);
+        found.ok_or_else(|| CheckError::UnknownMutant { name: name.clone() })
+    };
+    options.names.iter().map(find).collect()
+}
+
+/// Checks one mutant against every rule of the profiles its rule belongs to.
+fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRow, CheckError> {
+    let started = Instant::now();
+    let subject = SubjectSpec::Mutant(mutant.name().to_owned());
+    let mut launched = launch::launch(&subject, PATIENCE)?;
+    let learned = campaign::learn(&mut launched, PATIENCE)?;
+    let profile = profile_with(mutant, rule)?;
+    let rules = profile.rules();
+    let vocabulary = chosen_vocabulary(
+        &profile,
+        &launched.info,
+        mutant.is_of_reference(),
+        MAX_MEMORY,
+        learned.boundaries,
+    );
+    let plan = Plan::new(&vocabulary, &rules, options.seed, true).about(rule);
+    let budget = Budget {
+        started,
+        time: options.time,
+        ops: None,
+        jobs: 1,
+    };
+    let launch = &launched.launch;
+    let outcome = Campaign::new(launch, rules, &plan, budget).run(launched.worker, &mut |_| {})?;
+    let mut ops = outcome.totals.ops();
+    let mut caught: Vec<RuleId> = outcome.cases.iter().map(|case| case.finding.rule).collect();
+    if !caught.contains(&rule) {
+        // What no directed program shows, a random one may.
+        let plan = Plan::random(&vocabulary, options.seed);
+        let budget = Budget {
+            started: Instant::now(),
+            ..budget
+        };
+        let worker = launch::launch(&subject, PATIENCE)?.worker;
+        let outcome = Campaign::new(launch, rules, &plan, budget).run(worker, &mut |_| {})?;
+        ops += outcome.totals.ops();
+        caught.extend(outcome.cases.iter().map(|case| case.finding.rule));
+    }
+    caught.sort_unstable();
+    caught.dedup();
+    let allowed = |found: &RuleId| *found == rule || mutant.consequences().contains(found);
+    let verdict = match caught.as_slice() {
+        [] => MutantVerdict::Survived,
+        found if found.contains(&rule) && found.iter().all(allowed) => MutantVerdict::Caught,
+        _ => MutantVerdict::Misattributed,
+    };
+    Ok(MutantRow {
+        name: mutant.name().to_owned(),
+        rule,
+        description: mutant.description().to_owned(),
+        caught,
+        verdict,
+        ops_needed: ops,
+        elapsed: started.elapsed(),
+    })
+}
+
+/// The usual profile of the mutant, and with it the first that has the rule if the usual one has not.
+fn profile_with(mutant: Mutant, rule: RuleId) -> Result<crate::spec::Profile, CheckError> {
+    let catalogue = Catalogue::embedded();
+    let usual = usual_profile(mutant.is_of_reference());
+    let unknown = |error: crate::spec::UnknownProfile| CheckError::Internal(error.to_string());
+    let profile = catalogue.profile(usual).map_err(unknown)?;
+    if profile.has(rule) {
+        return Ok(profile);
+    }
+    let other = catalogue
+        .profiles()
+        .iter()
+        .find(|profile| profile.has(rule) && profile.id() != "c23");
+    let other = other.or_else(|| {
+        catalogue
+            .profiles()
+            .iter()
+            .find(|profile| profile.has(rule))
+    });
+    let name = other.map_or(usual.to_owned(), |other| format!("{usual}+{}", other.id()));
+    catalogue.profile(&name).map_err(unknown)
+}

@@ -1,0 +1,212 @@
+//! What a check is asked to do, what it tells on the way, and why it may not happen at all.
+
+use crate::spec::RuleId;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the entry points of a library are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// By their C names; the library is preloaded.
+    #[default]
+    Plain,
+    /// By their C names with this in front, such as `je_`; the library is opened with `dlopen`.
+    Prefix(String),
+    /// By these symbols, each after the C name it stands for; the library is opened with `dlopen`.
+    Map(Vec<(String, String)>),
+}
+
+/// The allocator to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectSpec {
+    /// The built-in reference pymalloc.
+    Reference,
+    /// The C library's own `malloc`.
+    System,
+    /// A shared library.
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// The names of its entry points.
+        names: Names,
+        /// Variables set in the environment of the process it lives in.
+        env: Vec<(String, String)>,
+    },
+    /// The built-in mutant of this name.
+    Mutant(String),
+}
+
+/// A check.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// The allocator.
+    pub subject: SubjectSpec,
+    /// The profile's id; without one, `linux` for a C library and the newest `cpython` for the reference.
+    pub profile: Option<String>,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Wall time for the whole check.
+    pub time: Duration,
+    /// Stops after so many operations, if that comes first.
+    pub ops: Option<u64>,
+    /// The rules to check; all of the profile if empty.
+    pub rules: Vec<RuleId>,
+    /// Processes that work side by side.
+    pub jobs: usize,
+    /// Live bytes a program may hold.
+    pub max_memory: u64,
+    /// Whether broken `quality` rules break conformance.
+    pub strict: bool,
+}
+
+/// How far a check has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What is being done, in a word or two.
+    pub phase: &'static str,
+    /// Operations so far.
+    pub ops: u64,
+    /// Time so far.
+    pub elapsed: Duration,
+    /// Time there is.
+    pub total: Duration,
+    /// Findings so far.
+    pub findings: usize,
+}
+
+/// A run of the mutants.
+#[derive(Clone, Debug)]
+pub struct MutantOptions {
+    /// The mutants to run; all if empty.
+    pub names: Vec<String>,
+    /// Wall time for each mutant.
+    pub time: Duration,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Processes that work side by side.
+    pub jobs: usize,
+}
+
+/// What became of a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MutantVerdict {
+    /// Its own rule found it, and no other did.
+    Caught,
+    /// No rule found it.
+    Survived,
+    /// Another rule found it.
+    Misattributed,
+}
+
+/// One mutant in the matrix.
+#[derive(Clone, Debug)]
+pub struct MutantRow {
+    /// Its name.
+    pub name: String,
+    /// The rule it breaks.
+    pub rule: RuleId,
+    /// What is wrong with it, in a few words.
+    pub description: String,
+    /// The rules that found it.
+    pub caught: Vec<RuleId>,
+    /// What became of it.
+    pub verdict: MutantVerdict,
+    /// Operations executed when it was found, or all if it never was.
+    pub ops_needed: u64,
+    /// Wall time.
+    pub elapsed: Duration,
+}
+
+/// Why nothing could be checked: one line that says what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {reason}: give the path of a shared library (.so)")]
+    Unreadable {
+        /// the file
+        path: PathBuf,
+        /// why
+        reason: String,
+    },
+    /// The file is not a shared library for this machine.
+    #[error("{path} cannot be loaded here: {reason}: build it as an x86-64 Linux shared library")]
+    NotALibrary {
+        /// the file
+        path: PathBuf,
+        /// what it is instead
+        reason: String,
+    },
+    /// The dynamic loader refused the library, or its constructor ended the process.
+    #[error("{path} does not load: {reason}")]
+    LoadFailed {
+        /// the file
+        path: PathBuf,
+        /// what the loader said, and what to do
+        reason: String,
+    },
+    /// Entry points without which nothing can be checked are missing.
+    #[error("{path} does not export {symbols}: {advice}")]
+    MissingEntryPoints {
+        /// the file
+        path: PathBuf,
+        /// the symbols looked up in vain
+        symbols: String,
+        /// what to do
+        advice: String,
+    },
+    /// No profile has this name.
+    #[error("no profile is named {name:?}: use one of {known}")]
+    UnknownProfile {
+        /// what was asked for
+        name: String,
+        /// those that there are
+        known: String,
+    },
+    /// A rule was asked for that the profile does not contain.
+    #[error(
+        "rule {rule} is not part of profile {profile}: choose a profile that has it ({profiles})"
+    )]
+    RuleNotInProfile {
+        /// the rule
+        rule: RuleId,
+        /// the profile
+        profile: String,
+        /// the profiles that have it
+        profiles: String,
+    },
+    /// No mutant has this name.
+    #[error("no mutant is named {name:?}: `allocspec mutants` shows them all")]
+    UnknownMutant {
+        /// what was asked for
+        name: String,
+    },
+    /// The profile and the subject do not go together.
+    #[error("profile {profile} does not fit {subject}: {advice}")]
+    WrongProfile {
+        /// the profile
+        profile: String,
+        /// the subject
+        subject: String,
+        /// what to do
+        advice: String,
+    },
+    /// The program calls what the subject does not provide.
+    #[error("the program calls {symbol}, which {subject} does not provide")]
+    NotProvided {
+        /// the entry point
+        symbol: String,
+        /// the subject
+        subject: String,
+    },
+    /// The machine did not give what the harness needs.
+    #[error("the machine refused {what}: {reason}")]
+    Resources {
+        /// a process, memory, a file
+        what: &'static str,
+        /// why
+        reason: String,
+    },
+    /// A defect of the harness.
+    #[error("internal error: {0}: please report it with the command line")]
+    Internal(String),
+}

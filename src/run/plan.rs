@@ -1,0 +1,238 @@
+//! The programs of a check, in the order in which they are run.
+//!
+//! Vectors and directed programs come first, the shortest first: a rule is exercised early, however slow the subject
+//! is. Random programs fill the rest of the time; each depends on the seed and its number alone.
+
+use super::campaign::Budget;
+use super::process;
+use crate::program::{Call, Op, Program, Vocabulary, directed, vectors};
+use crate::spec::{RuleId, RuleSet};
+use std::time::{Duration, Instant};
+
+/// The lengths of random programs, in turn.
+const LENGTHS: [usize; 12] = [
+    64, 256, 2_000, 128, 500, 20_000, 400, 5_000, 64, 1_000, 100_000, 300,
+];
+/// Bytes that products beyond 32 bits take.
+const ROOMY: u64 = 8 << 30;
+/// The share of the time that one program of the plan may take.
+const SHARE: u32 = 6;
+/// And that it may always take, if there is as much.
+const LEAST_SHARE: Duration = Duration::from_secs(1);
+
+/// One program to run.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The program.
+    pub program: Program,
+    /// How it came to be: `vector NAME`, `directed RULE`, `first call`, `random N`.
+    pub phase: String,
+    /// Whether it must be run in a process in which nothing was called before.
+    pub once: bool,
+    /// Whether it may take all the time that is left.
+    unhurried: bool,
+}
+
+impl Item {
+    /// A program given by the user.
+    pub fn given(program: Program, once: bool) -> Item {
+        Item {
+            program,
+            phase: "replay".into(),
+            once,
+            unhurried: true,
+        }
+    }
+
+    /// Keeps at most so many operations of the program, if it has no repetitions.
+    pub fn cut_short(&mut self, ops: u64) {
+        if self.program.steps() > ops && self.program.ops.iter().all(|op| op.call != Call::Repeat) {
+            self.program.ops.truncate(ops as usize);
+        }
+    }
+
+    /// The first word of the phase.
+    pub fn phase_word(&self) -> &'static str {
+        match self.phase.split(' ').next() {
+            Some("vector") => "vectors",
+            Some("directed") => "directed",
+            Some("first") => "first calls",
+            Some("random") => "random",
+            _ => "programs",
+        }
+    }
+
+    /// When a run of the program is to stop, in nanoseconds of the monotonic clock: one program must not take the time
+    /// of all others.
+    pub fn deadline(&self, budget: &Budget) -> u64 {
+        let left = budget.latest().saturating_duration_since(Instant::now());
+        let share = if self.unhurried {
+            left
+        } else {
+            left.min((budget.time / SHARE).max(LEAST_SHARE))
+        };
+        process::now() + share.as_nanos() as u64
+    }
+}
+
+/// The programs of a check.
+pub struct Plan<'a> {
+    items: Vec<Item>,
+    random: Option<(&'a Vocabulary, u64)>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan for a subject that is spoken to in `vocabulary` about `rules`. If it is `lazy`, a large calloc takes no
+    /// memory before it is written, so that products of several GiB can be asked for.
+    pub fn new(vocabulary: &'a Vocabulary, rules: &RuleSet, seed: u64, lazy: bool) -> Plan<'a> {
+        let wanted = |rule: Option<RuleId>| rule.is_none_or(|rule| rules.contains(rule));
+        let mut items = Vec::new();
+        for (name, program) in vectors() {
+            items.push(Item {
+                program,
+                phase: format!("vector {name}"),
+                once: false,
+                unhurried: false,
+            });
+        }
+        let roomy = Vocabulary {
+            max_live: vocabulary.max_live.max(ROOMY),
+            ..vocabulary.clone()
+        };
+        let roomier = |program: &Program| program.rule == Some(RuleId::CallocNoFalseWrap);
+        let mut programs = directed(vocabulary, seed);
+        if lazy {
+            programs.retain(|program| !roomier(program));
+            programs.extend(directed(&roomy, seed).into_iter().filter(roomier));
+        }
+        for program in programs {
+            let rule = program.rule.map_or("programs", RuleId::as_str);
+            items.push(Item {
+                phase: format!("directed {rule}"),
+                program,
+                once: false,
+                unhurried: false,
+            });
+        }
+        if rules.contains(RuleId::FirstCallAny) {
+            items.extend(first_calls(vocabulary));
+        }
+        items.sort_by_key(|item| item.program.steps());
+        items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
+        Plan {
+            items: by_turns(items),
+            random: Some((vocabulary, seed)),
+        }
+    }
+
+    /// The same plan with what was made for this rule first, and without random programs.
+    #[must_use]
+    pub fn about(mut self, rule: RuleId) -> Plan<'a> {
+        self.items
+            .sort_by_key(|item| item.program.rule != Some(rule));
+        self.random = None;
+        self
+    }
+
+    /// Random programs alone.
+    pub fn random(vocabulary: &'a Vocabulary, seed: u64) -> Plan<'a> {
+        Plan {
+            items: Vec::new(),
+            random: Some((vocabulary, seed)),
+        }
+    }
+
+    /// A plan of one program.
+    pub fn of(item: Item) -> Plan<'static> {
+        Plan {
+            items: vec![item],
+            random: None,
+        }
+    }
+
+    /// Whether it is a program given by the user.
+    pub fn is_given(&self) -> bool {
+        self.random.is_none() && self.items.len() == 1
+    }
+
+    /// The item of this number; `None` beyond the last.
+    pub fn item(&self, index: usize) -> Option<Item> {
+        if let Some(item) = self.items.get(index) {
+            return Some(item.clone());
+        }
+        let (vocabulary, seed) = self.random?;
+        let number = index - self.items.len();
+        let seed = seed
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(number as u64);
+        let program = Program::random(seed, vocabulary, LENGTHS[number % LENGTHS.len()]);
+        Some(Item {
+            program,
+            phase: format!("random {number}"),
+            once: false,
+            unhurried: true,
+        })
+    }
+}
+
+/// The first item about each rule, then the second about each, and so on.
+fn by_turns(items: Vec<Item>) -> Vec<Item> {
+    let mut turns = [0; RuleId::ALL.len() + 1];
+    let mut numbered: Vec<(usize, Item)> = items
+        .into_iter()
+        .map(|item| {
+            let turn = &mut turns[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
+            *turn += 1;
+            (*turn, item)
+        })
+        .collect();
+    numbered.sort_by_key(|(turn, _)| *turn);
+    numbered.into_iter().map(|(_, item)| item).collect()
+}
+
+/// Every entry point as the first call of a process, and a few ordinary ones after it.
+fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
+    use crate::program::NO_SLOT;
+    let firsts = [
+        Op::new(Call::Malloc, 0, 100, 0),
+        Op::new(Call::Malloc, 0, 8 << 20, 0),
+        Op::new(Call::Malloc, 0, u64::MAX - 64, 0),
+        Op::new(Call::Calloc, 0, 10, 10),
+        Op::new(Call::Realloc, 0, 100, 0),
+        Op::new(Call::Free, NO_SLOT, 0, 0),
+        Op::new(Call::Reallocarray, 0, 10, 10),
+        Op::new(Call::AlignedAlloc, 0, 64, 128),
+        Op::new(Call::PosixMemalign, 0, 64, 100),
+        Op::new(Call::Memalign, 0, 4096, 100),
+        Op::new(Call::Valloc, 0, 100, 0),
+        Op::new(Call::Pvalloc, 0, 100, 0),
+        Op::new(Call::UsableSize, NO_SLOT, 0, 0),
+        Op::new(Call::FreeSized, NO_SLOT, 8, 0),
+        Op::new(Call::FreeAlignedSized, NO_SLOT, 8, 8),
+        Op::new(Call::Trim, NO_SLOT, 0, 0),
+    ];
+    firsts
+        .into_iter()
+        .filter(|op| vocabulary.has(op.call))
+        .map(|first| {
+            let ops = vec![
+                first,
+                Op::new(Call::Malloc, 1, 24, 0),
+                Op::new(Call::Malloc, 2, 5000, 0),
+                Op::new(Call::Free, 1, 0, 0),
+                Op::new(Call::Malloc, 3, 24, 0),
+                Op::new(Call::Free, 2, 0, 0),
+                Op::new(Call::Free, 3, 0, 0),
+            ];
+            let program = Program {
+                rule: Some(RuleId::FirstCallAny),
+                ops,
+            };
+            Item {
+                program,
+                phase: "first call".into(),
+                once: true,
+                unhurried: false,
+            }
+        })
+}

@@ -1,0 +1,108 @@
+//! What a check comes to: a verdict for every rule, facts, and cases.
+
+use crate::shadow::Case;
+use crate::spec::{Level, RuleId};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is known of one rule after a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Kept every time it was exercised, at least once.
+    Pass,
+    /// Broken.
+    Fail,
+    /// Never put to the test.
+    NotExercised,
+    /// Cannot be put to the test here, for this reason.
+    NotApplicable(String),
+}
+
+/// One rule in the result of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleResult {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its level in the profile checked.
+    pub level: Level,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How often it was exercised.
+    pub checks: u64,
+}
+
+/// An entry point looked for, and where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPoint {
+    /// The C name, such as `malloc`.
+    pub name: &'static str,
+    /// The symbol looked up, such as `je_malloc`.
+    pub symbol: String,
+    /// Who provides it.
+    pub provider: Provider,
+}
+
+/// Who provides an entry point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// The subject.
+    Subject,
+    /// Another object, which would serve the call; it is never called.
+    Other(PathBuf),
+    /// Nobody.
+    Nobody,
+}
+
+/// What was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectInfo {
+    /// `reference`, `system`, `preload`, `dlopen` or `mutant`.
+    pub kind: &'static str,
+    /// What the user called it.
+    pub name: String,
+    /// The file, if there is one.
+    pub path: Option<PathBuf>,
+    /// The arguments that name the subject on the command line, for replay commands: `./lib.so --prefix je_`.
+    pub arguments: String,
+    /// Variables set in the environment of the subject's process.
+    pub environment: Vec<(String, String)>,
+    /// The entry points looked for.
+    pub entry_points: Vec<EntryPoint>,
+    /// Things the user should know, such as a fall-back from dlopen to preload.
+    pub notes: Vec<String>,
+}
+
+/// The overall answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conformance {
+    /// No `must` rule broken (under `--strict`, no `quality` rule either).
+    Conformant,
+    /// At least one broken.
+    Nonconformant,
+}
+
+/// The result of a check.
+#[derive(Clone, Debug)]
+pub struct CheckResult {
+    /// The subject.
+    pub subject: SubjectInfo,
+    /// The profile's id, and what it is made of in words: `linux`, `c17 + posix-2017 + gnu`.
+    pub profile: (String, String),
+    /// The seed.
+    pub seed: u64,
+    /// Wall time.
+    pub elapsed: Duration,
+    /// Operations executed, in all workers.
+    pub ops: u64,
+    /// Processes that programs were run in.
+    pub workers: u64,
+    /// Rules of the profile in catalogue order.
+    pub rules: Vec<RuleResult>,
+    /// Implementation-defined choices, by rule: one sentence each.
+    pub facts: BTreeMap<RuleId, String>,
+    /// The findings.
+    pub cases: Vec<Case>,
+    /// The answer.
+    pub conformance: Conformance,
+}

@@ -1,0 +1,306 @@
+//! The worker's side: a process in which a subject lives, and that may be ruined by it at any time.
+//!
+//! The worker is this same program, started again with `ALLOCSPEC_WORKER` in its environment. It takes over before `main`,
+//! from the table of initialisers: the language's own start-up calls `malloc`, and a rule about a process' first call
+//! can only be put to the test by whoever comes before it. It then forks a child for every order, so that each program
+//! meets a heap that nothing has touched.
+
+use super::executor::Executor;
+use super::learn;
+use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE, conduct};
+use super::resolve;
+use super::shared::{self, Shared};
+use crate::program::Program;
+use crate::shadow::{LiveBlock, Shadow};
+use crate::subject::faulty::Faulty;
+use crate::subject::mutants::Mutant;
+use crate::subject::{Native, Reference, Subject};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
+use std::io;
+use std::os::fd::FromRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::abort;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+/// Processes left behind by one program that are ended at most.
+const STRAYS: u32 = 10_000;
+/// Live blocks told with a finding at most.
+const LIVE_TOLD: usize = 64;
+/// The exit status of a worker that cannot do its part.
+pub const USELESS: i32 = 97;
+
+/// Becomes a worker if the environment says so, and then never returns. To be called before `main`.
+pub extern "C" fn on_load(
+    _count: c_int,
+    _arguments: *const *const c_char,
+    _environment: *const *const c_char,
+) {
+    let Ok(name) = CString::new(VARIABLE) else {
+        return;
+    };
+    // SAFETY: nothing changes the environment before `main`; the value is a C string.
+    let value = unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if value.is_null() {
+            return;
+        }
+        CStr::from_ptr(value)
+    };
+    let calling = value
+        .to_str()
+        .ok()
+        .and_then(|text| serde_json::from_str::<Calling>(text).ok());
+    let shared = calling
+        .as_ref()
+        .and_then(|calling| open_shared(calling).ok());
+    if let (Some(calling), Some(shared)) = (calling, shared) {
+        serve(&calling, &shared);
+    }
+    end(USELESS)
+}
+
+/// Ends the process at once: handlers of the subject must not run.
+fn end(status: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(status) }
+}
+
+/// Maps the shared memory, through the supervisor if the subject closed the descriptor while it was loaded.
+fn open_shared(calling: &Calling) -> io::Result<Shared> {
+    // SAFETY: `fstat` on any number is harmless; the descriptor, if it is the right one, was made for this process.
+    let mut shared = unsafe {
+        let mut stat = std::mem::zeroed();
+        match libc::fstat(calling.fd, &raw mut stat) {
+            0 => Shared::open(File::from_raw_fd(calling.fd)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    if shared.is_err() {
+        let path = format!("/proc/{}/fd/{}", calling.supervisor, calling.supervisor_fd);
+        shared = File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .and_then(Shared::open);
+    }
+    shared
+}
+
+fn serve(calling: &Calling, shared: &Shared) -> ! {
+    match &calling.carrier {
+        Carrier::Reference => serve_built_in(calling, shared, Reference::new),
+        Carrier::Mutant(name) => match Mutant::named(name) {
+            Some(Mutant::Faulty(fault)) => {
+                serve_built_in(calling, shared, move || Faulty::new(Some(fault)))
+            }
+            Some(Mutant::Sound(variant)) => {
+                serve_built_in(calling, shared, move || Faulty::sound(variant))
+            }
+            Some(Mutant::Reference(fault)) => {
+                serve_built_in(calling, shared, move || Reference::with_fault(fault))
+            }
+            None => end(USELESS),
+        },
+        Carrier::Linked { file, symbols } => {
+            let (native, found) = resolve::linked(file.as_ref(), symbols);
+            serve_native(calling, shared, native, &Hello::Ready(found))
+        }
+        Carrier::Opened {
+            path,
+            file,
+            symbols,
+        } => match resolve::opened(path, file, symbols) {
+            Ok((native, found)) => serve_native(calling, shared, native, &Hello::Ready(found)),
+            Err(reason) => {
+                shared.report(&Hello::NotOpened(reason));
+                end(0)
+            }
+        },
+    }
+}
+
+fn serve_built_in<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
+    if !calling.once {
+        shared.report(&Hello::Ready(resolve::built_in(&make())));
+    }
+    serve_subject(calling, shared, make)
+}
+
+fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hello) -> ! {
+    if !calling.once {
+        shared.report(hello);
+    }
+    serve_subject(calling, shared, move || native)
+}
+
+fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
+    if calling.once {
+        obey(shared, make);
+    }
+    // SAFETY: a plain request to the kernel: what a subject's children leave behind becomes this process' to end.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    shared.finish(shared.wait_ordered(), 0);
+    loop {
+        let order = shared.wait_ordered();
+        reset_signals();
+        // SAFETY: this process has one thread.
+        match unsafe { libc::fork() } {
+            0 => obey(shared, make),
+            child if child > 0 => {
+                shared.set_child(child);
+                let status = wait_for(child);
+                end_strays();
+                shared.finish(order, status);
+            }
+            _ => end(USELESS),
+        }
+    }
+}
+
+/// Undoes what the subject may have done to the signals that the worker depends on.
+fn reset_signals() {
+    // SAFETY: plain requests to the kernel, on structures of ours.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Ends processes that the last child left behind: they are this process' children now, and theirs will be.
+fn end_strays() {
+    for _ in 0..STRAYS {
+        let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+        let mut strays = list
+            .split_ascii_whitespace()
+            .filter_map(|pid| pid.parse::<i32>().ok());
+        let Some(stray) = strays.next() else { return };
+        // SAFETY: a child of this process, which has no other use for children now.
+        unsafe { libc::kill(stray, libc::SIGKILL) };
+        wait_for(stray);
+    }
+}
+
+fn wait_for(child: i32) -> i32 {
+    let mut status = 0;
+    loop {
+        // SAFETY: a child of ours that nobody else waits for.
+        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+            return status;
+        }
+        if io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            end(USELESS);
+        }
+    }
+}
+
+/// Deals with one order, reports, and ends the process.
+fn obey<S: Subject>(shared: &Shared, make: impl FnOnce() -> S) -> ! {
+    // SAFETY: a plain request to the kernel.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    watch_faults(shared);
+    match shared.order() {
+        Ok(Order::Learn { deadline }) => {
+            shared.report(&learn::learn(&mut make(), deadline));
+        }
+        Ok(Order::Run {
+            rule,
+            rules,
+            muted,
+            stores,
+            closely,
+            deadline,
+        }) => {
+            let conduct = conduct(rules, &muted, stores, closely);
+            // A panic is the harness's own fault and must not look like the subject's.
+            let attempt = || {
+                shared::program_of(shared, rule).and_then(|program| {
+                    let shadow = Shadow::new(shared.ledger(), conduct)?;
+                    Ok(run(
+                        Executor::new(make(), shadow, shared.ledger(), deadline),
+                        &program,
+                    ))
+                })
+            };
+            let report = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+                Err(io::Error::other(
+                    "the harness failed while it ran a program",
+                ))
+            });
+            shared.report(&report.unwrap_or_else(|error| failed(&error)));
+        }
+        Err(error) => shared.report(&failed(&error)),
+    }
+    end(0)
+}
+
+fn failed(error: &io::Error) -> Report {
+    Report {
+        ended: Ended::Failed(error.to_string()),
+        outcomes: Vec::new(),
+        live: Vec::new(),
+    }
+}
+
+fn run<S: Subject>(mut executor: Executor<'_, S>, program: &Program) -> Report {
+    let ended = Ended::from(executor.run(program));
+    let shadow = executor.shadow();
+    let told = |(slot, block): (u32, &crate::shadow::block::Block)| LiveBlock {
+        slot,
+        address: block.address,
+        size: block.requested,
+    };
+    Report {
+        ended,
+        outcomes: shadow.outcomes().to_vec(),
+        live: shadow.live_blocks().take(LIVE_TOLD).map(told).collect(),
+    }
+}
+
+/// The memory in which a fault is noted.
+static WATCHED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
+/// Room for the handler: the subject may have used up the stack.
+const STACK: usize = 64 << 10;
+
+/// Notes the address of a fault before it kills the process.
+fn watch_faults(shared: &Shared) {
+    WATCHED.store(std::ptr::from_ref(shared).cast_mut(), Relaxed);
+    let stack = Box::leak(vec![0u8; STACK].into_boxed_slice());
+    let stack = libc::stack_t {
+        ss_sp: stack.as_mut_ptr().cast(),
+        ss_flags: 0,
+        ss_size: stack.len(),
+    };
+    // SAFETY: the stack is never freed. The handler only stores words to mapped memory; being reset when it is
+    // entered, it lets the fault happen again and kill the process. A handler of the subject's stays: allocators may
+    // live by them.
+    unsafe {
+        let mut present: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(std::ptr::null(), &raw mut present);
+        if present.ss_flags & libc::SS_DISABLE != 0 {
+            libc::sigaltstack(&raw const stack, std::ptr::null_mut());
+        }
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction =
+            note_fault as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
+            let mut present: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &raw mut present);
+            if [libc::SIG_DFL, libc::SIG_IGN].contains(&present.sa_sigaction) {
+                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            }
+        }
+    }
+}
+
+extern "C" fn note_fault(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: set before the handler was, and never unset.
+    let Some(shared) = (unsafe { WATCHED.load(Relaxed).as_ref() }) else {
+        abort()
+    };
+    // SAFETY: the kernel passes a valid record.
+    shared.note_fault(unsafe { (*info).si_addr() } as u64);
+}

@@ -1,0 +1,463 @@
+//! What must be true of a new block.
+
+use super::block::{Block, History};
+use super::ledger::Choice;
+use super::model::{At, Checked, ERRNO_BEFORE, MEMPTR_BEFORE, Reply, Shadow};
+use super::{Evidence, contents};
+use crate::program::{Call, Op};
+use crate::spec::RuleId;
+
+/// Requests beyond this many bytes cannot be met by any address space of today.
+const ADDRESS_SPACE: u64 = 1 << 56;
+/// `PTRDIFF_MAX` and `PY_SSIZE_T_MAX`.
+const SIGNED_MAX: u64 = i64::MAX as u64;
+/// Requests this close to `SIZE_MAX` wrap when a header is added to them.
+const WRAPS: u64 = u64::MAX - (1 << 32);
+/// The alignment every fundamental type is content with: `_Alignof(max_align_t)` on x86-64.
+const MAX_ALIGN: u64 = 16;
+/// A size that is never refused for itself.
+const MODEST: u64 = 1 << 20;
+/// Alignments from here on are more than a page can give by luck.
+const LARGE_ALIGNMENT: u64 = 4096;
+const PAGE: u64 = 4096;
+/// With so few live blocks, memory is not why a request of ordinary size fails.
+const FEW: usize = 64;
+
+/// The rules that forbid a block for this request, whatever the allocator, most specific first.
+pub(super) fn impossible(op: &Op) -> &'static [RuleId] {
+    match (op.call, op.size()) {
+        (Call::Calloc, None) => &[RuleId::CallocOverflow, RuleId::CallocWrap],
+        (Call::Reallocarray, None) => &[RuleId::ReallocarrayOverflow],
+        // CPython compares the product with the signed maximum before it asks anybody.
+        (Call::Calloc, Some(size)) if size > SIGNED_MAX => &[
+            RuleId::CallocOverflow,
+            RuleId::PtrdiffMax,
+            RuleId::HugeMustFail,
+        ],
+        (call, Some(size)) if call.takes_alignment() && op.a.checked_add(size).is_none() => {
+            &[RuleId::HugeMustFail]
+        }
+        (Call::Realloc, Some(size)) if size > WRAPS => {
+            &[RuleId::ReallocOversizeEarly, RuleId::HugeMustFail]
+        }
+        (Call::Realloc, Some(size)) if size > SIGNED_MAX => &[
+            RuleId::ReallocOversizeEarly,
+            RuleId::PtrdiffMax,
+            RuleId::HugeMustFail,
+        ],
+        (_, Some(size)) if size > WRAPS => &[RuleId::LimitSsizeMax, RuleId::HugeMustFail],
+        (_, Some(size)) if size > SIGNED_MAX => &[
+            RuleId::LimitSsizeMax,
+            RuleId::PtrdiffMax,
+            RuleId::HugeMustFail,
+        ],
+        (_, Some(size)) if size > ADDRESS_SPACE => &[RuleId::HugeMustFail],
+        _ => &[],
+    }
+}
+
+/// The alignment that fits every fundamental type of at most `size` bytes (C23 7.24.3p1).
+pub(super) fn fitting_alignment(size: u64) -> u64 {
+    match size {
+        0 => 1,
+        size => MAX_ALIGN.min(1 << size.ilog2()),
+    }
+}
+
+/// The alignment that a call asks for, 0 if it asks for none.
+pub(super) fn alignment_asked(op: &Op) -> u64 {
+    match op.call {
+        Call::Valloc | Call::Pvalloc => PAGE,
+        call if call.takes_alignment() => op.a,
+        _ => 0,
+    }
+}
+
+/// The rule that says where a zero-size block of this call may lie.
+pub(super) fn zero_rule(call: Call) -> RuleId {
+    match call {
+        Call::Calloc => RuleId::CallocZeroSize,
+        Call::PosixMemalign => RuleId::PmaZeroSize,
+        Call::AlignedAlloc | Call::Memalign | Call::Valloc | Call::Pvalloc => {
+            RuleId::AlignedZeroSize
+        }
+        _ => RuleId::MallocZeroChoice,
+    }
+}
+
+impl Shadow<'_> {
+    pub(super) fn settle_allocation(&mut self, at: At, reply: &Reply) -> Checked {
+        let address = match at.op.call {
+            Call::PosixMemalign => self.settle_posix_memalign(at, reply)?,
+            _ => reply.value,
+        };
+        self.check_alignment_argument(at, address)?;
+        self.check_expectation(at, 0, address)?;
+        if address == 0 {
+            self.settle_null(at, reply)?;
+            self.dismiss(at.op.slot, true);
+            return Ok(());
+        }
+        let size = match self.check_possible(at, address)? {
+            Some(size) => size,
+            None => {
+                self.dismiss(at.op.slot, true);
+                return Ok(());
+            }
+        };
+        self.note_zero(at, size, true);
+        if self.purpose == Some(RuleId::SizeBoundaries) {
+            self.ledger.count(RuleId::SizeBoundaries);
+        }
+        self.check_errno_kept(at, reply)?;
+        self.check_alignment(at, address, size)?;
+        let alignment = alignment_asked(&at.op);
+        let block = Block {
+            address,
+            size,
+            requested: size,
+            alignment,
+            maker: at.op.call,
+            history: History::Made,
+            ..Block::empty()
+        };
+        self.place(at, &block)?;
+        if self.conduct.closely {
+            self.verify_others(at, RuleId::ContentStable)?;
+        }
+        if at.op.call == Call::Calloc {
+            self.check_zero(at, &block)?;
+        }
+        self.enlist(at.op.slot, block, 0);
+        Ok(())
+    }
+
+    /// A request failed. May it, and does it say so as it should?
+    pub(super) fn settle_null(&mut self, at: At, reply: &Reply) -> Checked {
+        if let rules @ [_, ..] = impossible(&at.op) {
+            self.ledger.count(self.first_checked(rules));
+        }
+        if at.op.size() == Some(0) {
+            self.note_zero(at, 0, false);
+            if at.op.call == Call::Malloc {
+                let kept = reply.errno == ERRNO_BEFORE;
+                self.ledger.count(RuleId::MallocZeroErrno);
+                self.ledger.note(if kept {
+                    Choice::MallocZeroErrnoKept
+                } else {
+                    Choice::MallocZeroErrnoSet
+                });
+            }
+            return Ok(());
+        }
+        if self.limited {
+            self.starved = true;
+            self.ledger.count(RuleId::OomReturnsNull);
+        }
+        self.check_failure_errno(at, reply)
+    }
+
+    /// Whether an allocator may call these arguments invalid without that being about memory: documents differ on sizes
+    /// that are no multiple of the alignment, and which alignments beyond the fundamental there are is up to each.
+    fn is_contested(&self, op: &Op) -> bool {
+        let supported = MAX_ALIGN.max(self.ledger.largest_alignment());
+        !op.b.is_multiple_of(op.a.max(1)) || op.a < 8 || op.a > supported
+    }
+
+    fn check_failure_errno(&mut self, at: At, reply: &Reply) -> Checked {
+        let invalid = at.op.call.takes_alignment() && !at.op.a.is_power_of_two();
+        let rule = match at.op.call {
+            // Its errno is unspecified, see `settle_posix_memalign`.
+            Call::PosixMemalign => return Ok(()),
+            // An alignment that is refused may be told by EINVAL.
+            _ if invalid => return Ok(()),
+            Call::AlignedAlloc | Call::Memalign
+                if reply.errno == libc::EINVAL && self.is_contested(&at.op) =>
+            {
+                return Ok(());
+            }
+            Call::Memalign | Call::Valloc | Call::Pvalloc => RuleId::MemalignErrno,
+            Call::Reallocarray if at.op.size().is_none() => RuleId::ReallocarrayOverflow,
+            _ => RuleId::MallocErrno,
+        };
+        self.ledger.count(rule);
+        let lenient = rule != RuleId::ReallocarrayOverflow && reply.errno == libc::EAGAIN;
+        if reply.errno != libc::ENOMEM && !lenient {
+            self.broken(
+                at,
+                rule,
+                Evidence::Errno {
+                    before: ERRNO_BEFORE,
+                    after: reply.errno,
+                    wanted: Some(libc::ENOMEM),
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The size of the block, or `None` if no allocator can have it and that was reported before.
+    pub(super) fn check_possible(
+        &mut self,
+        at: At,
+        address: u64,
+    ) -> Result<Option<u64>, super::Stop> {
+        let rules = impossible(&at.op);
+        if rules.is_empty() {
+            return Ok(at.op.size());
+        }
+        let rule = self.first_checked(rules);
+        self.ledger.count(rule);
+        self.broken(at, rule, Evidence::UnexpectedPointer { address })?;
+        Ok(None)
+    }
+
+    /// `errno` after success.
+    pub(super) fn check_errno_kept(&mut self, at: At, reply: &Reply) -> Checked {
+        self.ledger.count(RuleId::ErrnoSuccess);
+        if reply.errno != ERRNO_BEFORE && reply.errno != 0 {
+            self.broken(
+                at,
+                RuleId::ErrnoSuccess,
+                Evidence::Errno {
+                    before: ERRNO_BEFORE,
+                    after: reply.errno,
+                    wanted: Some(ERRNO_BEFORE),
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Alignments that are none must be refused by `aligned_alloc`; `memalign` has a choice.
+    fn check_alignment_argument(&mut self, at: At, address: u64) -> Checked {
+        let Op {
+            call, a: alignment, ..
+        } = at.op;
+        if !call.takes_alignment() {
+            return Ok(());
+        }
+        let valid = alignment.is_power_of_two();
+        match call {
+            Call::AlignedAlloc if !valid => {
+                self.ledger.count(RuleId::AlignedAllocInvalid);
+                if address != 0 {
+                    self.broken(
+                        at,
+                        RuleId::AlignedAllocInvalid,
+                        Evidence::UnexpectedPointer { address },
+                    )?;
+                }
+            }
+            Call::AlignedAlloc if !self.limited => {
+                self.ledger.count(RuleId::AlignExtendedSupported);
+                self.ledger.count(RuleId::AlignedAllocUnsupported);
+                // Only where nothing else can be the reason does a failure speak of the alignment.
+                let size = at.op.b;
+                let ordinary = size.is_multiple_of(alignment) && size <= alignment.max(MODEST);
+                if address != 0 || (ordinary && alignment >= MAX_ALIGN && self.live() <= FEW) {
+                    self.ledger.note_alignment(alignment, address != 0);
+                }
+            }
+            Call::Memalign if !valid => {
+                self.ledger.count(RuleId::MemalignInvalid);
+                self.ledger.note(match address {
+                    0 => Choice::MemalignInvalidNull,
+                    _ => Choice::MemalignInvalidPointer,
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The alignment of what a call returned.
+    pub(super) fn check_alignment(&mut self, at: At, address: u64, size: u64) -> Checked {
+        let fitting = fitting_alignment(size);
+        let Op { call, a: asked, .. } = at.op;
+        let (rule, alignment) = match call {
+            Call::Malloc | Call::Calloc => (RuleId::AlignFundamentalFit, fitting),
+            Call::Realloc | Call::Reallocarray => (RuleId::AlignAfterRealloc, fitting),
+            Call::Valloc | Call::Pvalloc if size == 0 => (RuleId::AlignZeroSize, PAGE),
+            Call::Valloc => (RuleId::AlignValloc, PAGE),
+            Call::Pvalloc => (RuleId::AlignPvalloc, PAGE),
+            // What an alignment that is none means is up to `memalign`.
+            _ if !asked.is_power_of_two() => (RuleId::AlignFundamentalFit, fitting),
+            _ if size == 0 => (RuleId::AlignZeroSize, asked),
+            Call::AlignedAlloc => (RuleId::AlignAlignedAlloc, asked.max(fitting)),
+            Call::PosixMemalign if asked >= LARGE_ALIGNMENT => (RuleId::AlignLarge, asked),
+            Call::PosixMemalign => (RuleId::AlignPosixMemalign, asked),
+            _ => (RuleId::AlignMemalign, asked),
+        };
+        self.ledger.count(rule);
+        if address & (alignment - 1) != 0 {
+            // Whatever else it fails to be aligned to follows from this.
+            return self.broken(at, rule, Evidence::Misaligned { address, alignment });
+        }
+        let plain = matches!(
+            call,
+            Call::Malloc | Call::Calloc | Call::Realloc | Call::Reallocarray
+        );
+        if plain && size > 0 {
+            self.ledger.count(RuleId::AlignFundamentalAny);
+            if address & (MAX_ALIGN - 1) != 0 {
+                let evidence = Evidence::Misaligned {
+                    address,
+                    alignment: MAX_ALIGN,
+                };
+                self.broken(at, RuleId::AlignFundamentalAny, evidence)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The array that `calloc` returned.
+    fn check_zero(&mut self, at: At, block: &Block) -> Checked {
+        let rule = match self.purpose {
+            Some(rule @ (RuleId::CallocArgsSym | RuleId::CallocZeroAfterOom)) => rule,
+            _ if self.starved => RuleId::CallocZeroAfterOom,
+            _ => RuleId::CallocZero,
+        };
+        self.ledger.count(rule);
+        self.ledger.enter(super::Moment::Touch);
+        // SAFETY: the subject says that these bytes belong to the block; a fault here is its own.
+        let result = unsafe { contents::verify_zero(block.pointer(), block.size) };
+        self.ledger.enter(super::Moment::Idle);
+        if let Err(mismatch) = result {
+            self.broken(
+                at,
+                rule,
+                Evidence::NotZero {
+                    address: block.address,
+                    size: block.size,
+                    offset: mismatch.offset,
+                    found: mismatch.found,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The rules of `posix_memalign` alone; answers with the address of the block, 0 for none.
+    fn settle_posix_memalign(&mut self, at: At, reply: &Reply) -> Result<u64, super::Stop> {
+        let Op {
+            a: alignment,
+            b: size,
+            ..
+        } = at.op;
+        let Reply {
+            value: after,
+            code,
+            beside,
+            errno,
+        } = *reply;
+        let memptr = Evidence::Memptr {
+            before: MEMPTR_BEFORE,
+            after,
+        };
+        self.ledger.count(RuleId::PmaMemptrSuccess);
+        if let Some(&word) = beside.iter().find(|&&word| word != !MEMPTR_BEFORE) {
+            self.broken(
+                at,
+                RuleId::PmaMemptrSuccess,
+                Evidence::Memptr {
+                    before: !MEMPTR_BEFORE,
+                    after: word,
+                },
+            )?;
+        }
+        if !alignment.is_power_of_two() || !alignment.is_multiple_of(8) {
+            self.ledger.count(RuleId::PmaEinval);
+            if code != libc::EINVAL {
+                let evidence = Evidence::Code {
+                    returned: code,
+                    wanted: Some(libc::EINVAL),
+                };
+                self.broken(at, RuleId::PmaEinval, evidence)?;
+            }
+        }
+        self.ledger.count(RuleId::PmaReturnsError);
+        let error = code == libc::EINVAL || code == libc::ENOMEM;
+        let gave_nothing = code == 0 && (after == MEMPTR_BEFORE || (after == 0 && size > 0));
+        if gave_nothing {
+            self.broken(
+                at,
+                RuleId::PmaReturnsError,
+                Evidence::Memptr {
+                    before: MEMPTR_BEFORE,
+                    after,
+                },
+            )?;
+            return Ok(0);
+        }
+        if code == 0 {
+            return Ok(after);
+        }
+        if !error && size > 0 {
+            let evidence = Evidence::Code {
+                returned: code,
+                wanted: None,
+            };
+            self.broken(at, RuleId::PmaReturnsError, evidence)?;
+        }
+        if size == 0 {
+            self.ledger.note(Choice::PmaZeroError);
+        }
+        self.ledger.count(RuleId::PmaMemptr);
+        self.ledger.count(RuleId::PmaMemptrUntouched);
+        match after {
+            MEMPTR_BEFORE => {}
+            0 => self.broken(at, RuleId::PmaMemptrUntouched, memptr)?,
+            _ => self.broken(at, RuleId::PmaMemptr, memptr)?,
+        }
+        self.ledger.count(RuleId::PmaErrno);
+        self.ledger.note(if errno == ERRNO_BEFORE {
+            Choice::PmaErrnoKept
+        } else {
+            Choice::PmaErrnoSet
+        });
+        Ok(0)
+    }
+
+    /// Notes what a call does with a size of zero.
+    pub(super) fn note_zero(&mut self, at: At, size: u64, pointer: bool) {
+        // An alignment or a limit may be the reason for NULL then.
+        let alignment = at.op.a;
+        let usual = (8..=PAGE).contains(&alignment) && alignment.is_power_of_two();
+        let other_reason =
+            self.limited || self.live() > FEW || (at.op.call.takes_alignment() && !usual);
+        if size != 0 || (!pointer && other_reason) {
+            return;
+        }
+        let rule = zero_rule(at.op.call);
+        self.ledger
+            .count(self.first_checked(&[RuleId::ZeroMallocDistinct, rule]));
+        let (null, block) = match at.op.call {
+            Call::Malloc => (Choice::MallocZeroNull, Choice::MallocZeroPointer),
+            Call::Calloc => (Choice::CallocZeroNull, Choice::CallocZeroPointer),
+            Call::PosixMemalign => (Choice::PmaZeroNull, Choice::PmaZeroPointer),
+            Call::Realloc | Call::Reallocarray => {
+                (Choice::ReallocNullZeroNull, Choice::ReallocNullZeroPointer)
+            }
+            _ => (Choice::AlignedZeroNull, Choice::AlignedZeroPointer),
+        };
+        self.ledger.note(if pointer { block } else { null });
+    }
+
+    /// The rule that an overlap of a new or resized block with a live one breaks.
+    pub(super) fn overlap_rule(&self, at: At, block: &Block, other: &Block) -> RuleId {
+        let beyond = |first: &Block, second: &Block| {
+            first.size > first.requested && second.address >= first.address + first.requested.max(1)
+        };
+        let zero = |call: Call| self.first_checked(&[RuleId::ZeroMallocDistinct, zero_rule(call)]);
+        match other.history {
+            _ if beyond(other, block) || beyond(block, other) => RuleId::UsableDisjoint,
+            History::SurvivedFailure => self.keeping_rule(other),
+            History::KeptInPlace => RuleId::ReallocOldDead,
+            _ if block.size == 0 => zero(at.op.call),
+            _ if other.size == 0 => zero(other.maker),
+            _ if block.address == other.address => RuleId::DistinctNonzero,
+            _ => RuleId::Disjoint,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Which rule a death breaks, and which rule a shrunk program proves broken.
+//!
+//! A process that dies inside a call breaks the rule that speaks of that call: `free(NULL)` must do nothing, a request
+//! that cannot be met must fail. Only a death that no such rule explains is laid to the general one, that calls return.
+
+use super::allocate::{alignment_asked, impossible, zero_rule};
+use super::{Death, Evidence, Finding, Moment};
+use crate::program::{Call, NO_SLOT, Op, Program};
+use crate::spec::{RuleId, RuleSet};
+
+/// How far past its end a read of an old block may go and still be laid to the realloc that copied it.
+const OVERREAD: u64 = 64 << 20;
+/// Sizes this near to a power of two, and at least [`LARGE`], are boundaries.
+const NEAR: u64 = 4096;
+const LARGE: u64 = 1 << 20;
+/// So many bytes may always be more than there are.
+const SCARCE: u64 = 4 << 30;
+
+/// What is known of a slot from the program alone.
+#[derive(Clone, Copy, Default)]
+struct Origin {
+    maker: Option<Call>,
+    alignment: u64,
+    size: Option<u64>,
+}
+
+/// The rule broken by a process that died at `index` of `program`, of those in `rules`; `resized` is the address and
+/// size of the block that was last about to be resized.
+pub fn attribute_death(
+    program: &Program,
+    index: usize,
+    moment: Moment,
+    death: Death,
+    resized: (u64, u64),
+    rules: &RuleSet,
+) -> RuleId {
+    let Some(op) = program.ops.get(index) else {
+        return RuleId::CallReturns;
+    };
+    let candidates = match moment {
+        Moment::Touch if op.call == Call::Stretch => vec![RuleId::UsableWritable],
+        Moment::Touch => vec![RuleId::AllocNonnullUsable],
+        Moment::Verify if op.call.reallocates() => vec![RuleId::ReallocContent],
+        Moment::Verify => vec![RuleId::ContentStable],
+        Moment::Idle => vec![RuleId::CallReturns],
+        Moment::Call => in_call(program, index, op, death, resized),
+    };
+    let checked = candidates.into_iter().find(|&rule| rules.contains(rule));
+    checked.unwrap_or(RuleId::CallReturns)
+}
+
+/// The rules that speak of a death inside this call, most specific first.
+fn in_call(
+    program: &Program,
+    index: usize,
+    op: &Op,
+    death: Death,
+    resized: (u64, u64),
+) -> Vec<RuleId> {
+    let null = op.slot == NO_SLOT;
+    // A call that never returns, or that ends the process by itself, does so for no reason of the block's.
+    let crashed = matches!(death, Death::Signal { .. });
+    let origin = origin(program, index);
+    let zero = crashed && origin.size == Some(0);
+    let over_aligned = crashed && origin.alignment > 16;
+    let mut rules = Vec::new();
+    match op.call {
+        Call::Free if null => rules.push(RuleId::FreeNull),
+        Call::UsableSize if null => rules.push(RuleId::UsableNull),
+        Call::FreeSized | Call::FreeAlignedSized if null => rules.push(RuleId::SizedFreeNull),
+        Call::FreeSized => rules.push(RuleId::FreeSizedEquiv),
+        Call::FreeAlignedSized => rules.push(RuleId::FreeAlignedSizedEquiv),
+        _ => {}
+    }
+    rules.extend_from_slice(impossible(op));
+    if op.call.takes_alignment() {
+        match op.call {
+            Call::AlignedAlloc if !op.a.is_power_of_two() => {
+                rules.push(RuleId::AlignedAllocInvalid)
+            }
+            Call::PosixMemalign if !op.a.is_power_of_two() || op.a < 8 => {
+                rules.push(RuleId::PmaEinval)
+            }
+            Call::PosixMemalign if op.a >= NEAR => rules.push(RuleId::AlignLarge),
+            Call::Memalign if !op.a.is_power_of_two() => rules.push(RuleId::MemalignInvalid),
+            _ => {}
+        }
+    }
+    if under_limit(program, index) && op.size().is_some() {
+        rules.push(RuleId::OomReturnsNull);
+    }
+    if op.size().is_some_and(|size| size >= SCARCE) {
+        rules.push(RuleId::OomReturnsNull);
+    }
+    if crashed && op.call.reallocates() && origin.maker.is_none() {
+        let array = op.call == Call::Reallocarray;
+        rules.push(if array {
+            RuleId::ReallocarrayNull
+        } else {
+            RuleId::ReallocNullIsMalloc
+        });
+    }
+    if op.call.reallocates() && reads_past(death, resized) {
+        rules.push(RuleId::ReallocBounds);
+    }
+    if op.call.reallocates() && over_aligned {
+        rules.push(RuleId::AlignReallocFirst);
+    }
+    if zero && !op.call.allocates() {
+        rules.extend([RuleId::ZeroBlockOwned, RuleId::ZeroFreeable]);
+    }
+    if op.size() == Some(0) && op.call.allocates() {
+        rules.push(zero_rule(op.call));
+    }
+    if over_aligned && matches!(op.call, Call::Free | Call::UsableSize | Call::Stretch) {
+        rules.push(RuleId::StartAddress);
+    }
+    rules
+}
+
+/// Where the block in the slot of the operation at `index` comes from.
+fn origin(program: &Program, index: usize) -> Origin {
+    let slot = program.ops[index].slot;
+    let mut origin = Origin::default();
+    if slot == NO_SLOT {
+        return origin;
+    }
+    for op in program.ops[..index].iter().filter(|op| op.slot == slot) {
+        if op.call.allocates() {
+            let alignment = alignment_asked(op);
+            origin = Origin {
+                maker: Some(op.call),
+                alignment,
+                size: op.size(),
+            };
+        } else if op.call.reallocates() {
+            origin.maker = origin.maker.or(Some(op.call));
+            origin.size = op.size();
+        } else if op.call.frees() {
+            origin = Origin::default();
+        }
+    }
+    origin
+}
+
+fn under_limit(program: &Program, index: usize) -> bool {
+    let mut limits = program.ops[..=index]
+        .iter()
+        .filter(|op| op.call == Call::Limit);
+    limits.next_back().is_some_and(|op| op.a != 0)
+}
+
+/// Whether the fault lies just past the block that was being resized.
+fn reads_past(death: Death, (address, size): (u64, u64)) -> bool {
+    match death {
+        Death::Signal {
+            address: Some(fault),
+            ..
+        } => {
+            let end = address.saturating_add(size);
+            address != 0 && fault >= end && fault - end < OVERREAD
+        }
+        _ => false,
+    }
+}
+
+/// The rule that a finding proves broken, now that its program has nothing left that it does not need.
+pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -> RuleId {
+    let op = program.ops.get(finding.op_index);
+    if matches!(
+        finding.rule,
+        RuleId::CallocZeroAfterOom | RuleId::CallocArgsSym
+    ) {
+        let needs = |calls: &[Call]| program.ops.iter().any(|op| calls.contains(&op.call));
+        let scarce = needs(&[Call::Limit, Call::FailRaw, Call::FailArena]);
+        let callocs = program
+            .ops
+            .iter()
+            .filter(|op| op.call == Call::Calloc)
+            .count();
+        let own = if finding.rule == RuleId::CallocArgsSym {
+            callocs > 1
+        } else {
+            scarce
+        };
+        return if own {
+            finding.rule
+        } else {
+            RuleId::CallocZero
+        };
+    }
+    if finding.rule == RuleId::ReallocContent && rules.contains(RuleId::AlignReallocFirst) {
+        // Had an ordinary block shown it as well, the alignment would have been shrunk away.
+        let over_aligned = op.is_some_and(|_| origin(program, finding.op_index).alignment > 16);
+        return if over_aligned {
+            RuleId::AlignReallocFirst
+        } else {
+            finding.rule
+        };
+    }
+    let general = matches!(
+        finding.rule,
+        RuleId::AllocNonnullUsable
+            | RuleId::Disjoint
+            | RuleId::DistinctNonzero
+            | RuleId::ContentStable
+            | RuleId::CallReturns
+            | RuleId::MetadataInviolate
+    );
+    if !general {
+        return finding.rule;
+    }
+    let stretched = program.ops.iter().any(|op| op.call == Call::Stretch);
+    let damaged = matches!(
+        finding.evidence,
+        Evidence::Contents { .. } | Evidence::Died { .. }
+    );
+    let boundary = op.is_some_and(|op| {
+        op.size().is_some_and(|size| {
+            let above = size
+                .checked_next_power_of_two()
+                .map_or(u64::MAX, |power| power - size);
+            let below = size - (1u64.checked_shl(size.max(1).ilog2()).unwrap_or(0)).min(size);
+            size >= LARGE && above.min(below) <= NEAR
+        })
+    });
+    let wanted = if stretched && damaged {
+        RuleId::UsableWritable
+    } else if program.rule == Some(RuleId::SizeBoundaries) && boundary {
+        RuleId::SizeBoundaries
+    } else {
+        finding.rule
+    };
+    if rules.contains(wanted) {
+        wanted
+    } else {
+        finding.rule
+    }
+}

@@ -1,0 +1,87 @@
+//! What the shadow knows of one block.
+
+use super::contents::Pattern;
+use crate::program::Call;
+
+/// What last happened to a live block, as far as it explains a later overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Made, and not resized since.
+    Made,
+    /// Resized where it was.
+    KeptInPlace,
+    /// Moved by a resize.
+    Moved,
+    /// A resize failed, so the block is still what it was.
+    SurvivedFailure,
+}
+
+/// A block, or an empty slot if the address is 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// The address, 0 for an empty slot.
+    pub address: u64,
+    /// Bytes the subject owes: those asked for, or all usable ones after a stretch.
+    pub size: u64,
+    /// Bytes asked for.
+    pub requested: u64,
+    /// The alignment asked for; 0 if none was.
+    pub alignment: u64,
+    /// The usable size last told, 0 if never asked.
+    pub usable: u64,
+    /// What it holds.
+    pub pattern: Pattern,
+    /// The call that made it.
+    pub maker: Call,
+    /// What last happened to it.
+    pub history: History,
+    /// Whether it came from a pool of CPython's small-object allocator.
+    pub pooled: bool,
+    /// The size of the class it came from then.
+    pub class: u64,
+    /// Whether the slot is empty because the allocation into it failed.
+    pub failed: bool,
+}
+
+impl Block {
+    /// An empty slot.
+    pub const fn empty() -> Block {
+        Block {
+            address: 0,
+            size: 0,
+            requested: 0,
+            alignment: 0,
+            usable: 0,
+            pattern: Pattern::NONE,
+            maker: Call::Malloc,
+            history: History::Made,
+            pooled: false,
+            class: 0,
+            failed: false,
+        }
+    }
+
+    /// Whether there is a block.
+    #[inline]
+    pub const fn is_live(&self) -> bool {
+        self.address != 0
+    }
+
+    /// The address as a pointer.
+    #[inline]
+    pub fn pointer(&self) -> *mut u8 {
+        std::ptr::with_exposed_provenance_mut(self.address as usize)
+    }
+
+    /// Bytes taken from the address space: a block of no bytes still has an address of its own.
+    #[inline]
+    pub fn extent(&self) -> u64 {
+        self.size.max(1)
+    }
+
+    /// Whether two blocks share a byte.
+    pub fn overlaps(&self, other: &Block) -> bool {
+        self.address < other.address + other.extent()
+            && other.address < self.address + self.extent()
+    }
+}

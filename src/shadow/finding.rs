@@ -1,0 +1,244 @@
+//! A rule broken, with what was seen.
+
+use crate::program::{Op, Program, Slot};
+use crate::spec::RuleId;
+use serde::{Deserialize, Serialize};
+
+/// What the harness was doing when a process died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Moment {
+    /// Nothing of the subject was running.
+    Idle,
+    /// Inside the subject.
+    Call,
+    /// Writing into a block that the subject had just returned.
+    Touch,
+    /// Reading a live block.
+    Verify,
+}
+
+impl Moment {
+    /// The moment of this number; anything unknown is [`Moment::Idle`].
+    pub fn from_u8(value: u8) -> Moment {
+        match value {
+            1 => Moment::Call,
+            2 => Moment::Touch,
+            3 => Moment::Verify,
+            _ => Moment::Idle,
+        }
+    }
+}
+
+/// How a process that ran a program came to its end instead of finishing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Death {
+    /// Killed by this signal; the faulting address if the signal has one and it is known.
+    Signal {
+        /// signal number
+        signal: i32,
+        /// `si_addr`
+        address: Option<u64>,
+    },
+    /// Ended itself with this status.
+    Exit {
+        /// exit status
+        status: i32,
+    },
+    /// Made no progress for this long and was killed.
+    Hang {
+        /// milliseconds without progress
+        millis: u64,
+    },
+}
+
+/// What was seen. Addresses are in the subject's process; they tell blocks apart, nothing more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// A block where the call had to fail.
+    UnexpectedPointer {
+        /// the address returned
+        address: u64,
+    },
+    /// A failure where the call had to give a block.
+    UnexpectedNull,
+    /// An address no block can have.
+    BadAddress {
+        /// the address returned
+        address: u64,
+    },
+    /// Not a multiple of the alignment.
+    Misaligned {
+        /// the address returned
+        address: u64,
+        /// bytes
+        alignment: u64,
+    },
+    /// The block shares bytes with a live one.
+    Overlap {
+        /// the address returned
+        address: u64,
+        /// bytes
+        size: u64,
+        /// the slot of the live block
+        other: Slot,
+        /// its address
+        other_address: u64,
+        /// its size
+        other_size: u64,
+    },
+    /// A byte of a live block is not what was stored.
+    Contents {
+        /// the slot of the block
+        slot: Slot,
+        /// its address
+        address: u64,
+        /// its size
+        size: u64,
+        /// the first wrong byte
+        offset: u64,
+        /// what was stored
+        stored: u8,
+        /// what is there
+        found: u8,
+    },
+    /// A byte that had to be zero is not.
+    NotZero {
+        /// the address of the block
+        address: u64,
+        /// its size
+        size: u64,
+        /// the first wrong byte
+        offset: u64,
+        /// what is there
+        found: u8,
+    },
+    /// `errno` after the call.
+    Errno {
+        /// before the call
+        before: i32,
+        /// after it
+        after: i32,
+        /// what it had to be, if one value was right
+        wanted: Option<i32>,
+    },
+    /// The value returned by `posix_memalign`.
+    Code {
+        /// what it was
+        returned: i32,
+        /// what it had to be, if one value was right
+        wanted: Option<i32>,
+    },
+    /// The pointer variable of `posix_memalign`, or the words beside it.
+    Memptr {
+        /// before the call
+        before: u64,
+        /// after it
+        after: u64,
+    },
+    /// `malloc_usable_size`.
+    Usable {
+        /// what it said
+        usable: u64,
+        /// the least, or the very value, it had to be
+        wanted: u64,
+    },
+    /// The address did not do as expected over a realloc.
+    Moved {
+        /// before
+        from: u64,
+        /// after
+        to: u64,
+    },
+    /// The process ended inside the program.
+    Died {
+        /// how
+        death: Death,
+        /// during what
+        moment: Moment,
+        /// what it said on its standard error, shortened
+        said: String,
+    },
+    /// Bytes on standard output or standard error.
+    Output {
+        /// what was written, shortened
+        text: String,
+    },
+    /// Resident memory grew.
+    Growth {
+        /// by this many bytes
+        bytes: u64,
+        /// and was allowed to by this many
+        allowed: u64,
+    },
+    /// Requests to the sources behind a hooked subject were not as the rule says.
+    Requests {
+        /// what had to reach them
+        wanted: String,
+        /// what did
+        found: String,
+    },
+    /// Something about the library as a whole, not about one call.
+    Library {
+        /// in words
+        what: String,
+    },
+}
+
+/// A rule broken by an operation of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule.
+    pub rule: RuleId,
+    /// The position of the guilty operation in its program.
+    pub op_index: usize,
+    /// What was seen.
+    pub evidence: Evidence,
+}
+
+/// What one operation gave, for the reader of a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The address or size returned; of `posix_memalign` the code unless that is 0, then the address.
+    pub value: u64,
+    /// `errno` after the call if it was changed.
+    pub errno: Option<i32>,
+}
+
+/// The address and size of a live block at the time of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveBlock {
+    /// its slot
+    pub slot: Slot,
+    /// its address
+    pub address: u64,
+    /// bytes
+    pub size: u64,
+}
+
+/// A finding made presentable: its program shrunk, run once more, every operation's outcome known.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The finding, of the shrunk program.
+    pub finding: Finding,
+    /// The shrunk program.
+    pub program: Program,
+    /// What each operation gave, up to the guilty one; shorter if the process died before telling.
+    pub outcomes: Vec<Outcome>,
+    /// The blocks that were live when it happened.
+    pub live: Vec<LiveBlock>,
+    /// How the finding was first met: `vector NAME`, `directed RULE`, `random`, `first call`, `loading`.
+    pub phase: String,
+    /// Whether the program showed it again in a fresh process.
+    pub reproduced: bool,
+}
+
+impl Case {
+    /// The guilty operation, if the finding is about one.
+    pub fn op(&self) -> Option<&Op> {
+        self.program.ops.get(self.finding.op_index)
+    }
+}

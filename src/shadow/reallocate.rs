@@ -1,0 +1,175 @@
+//! What must be true of a resized block.
+
+use super::allocate::fitting_alignment;
+use super::block::{Block, History};
+use super::ledger::Choice;
+use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
+use super::{Evidence, contents};
+use crate::spec::RuleId;
+
+/// Addresses that `realloc(p, 0)` may have freed, remembered at most.
+const UNDEAD: usize = 8;
+
+impl Shadow<'_> {
+    pub(super) fn settle_reallocation(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
+        match (reply.value, before.is_live()) {
+            (0, false) => self.settle_null_of_null(at, reply),
+            (0, true) => self.settle_failure(at, before, reply),
+            (address, _) => self.settle_resized(at, before, address, reply),
+        }
+    }
+
+    fn settle_null_of_null(&mut self, at: At, reply: &Reply) -> Checked {
+        self.count_null(at);
+        self.check_expectation(at, 0, 0)?;
+        self.settle_null(at, reply)?;
+        self.dismiss(at.op.slot, true);
+        Ok(())
+    }
+
+    fn settle_failure(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
+        self.check_expectation(at, before.address, 0)?;
+        if self.conduct.closely {
+            self.verify_others(at, RuleId::ReallocBounds)?;
+        }
+        if at.op.size() == Some(0) {
+            if self.conduct.rules.contains(RuleId::ReallocZeroKeepsBlock) {
+                // Never a way to free here, and whether it may fail depends on the sources: see the audit.
+                self.reinstate(at, before, History::SurvivedFailure);
+                return Ok(());
+            }
+            return self.settle_zero_null(at, before, reply);
+        }
+        self.reinstate(at, before, History::SurvivedFailure);
+        let rule = self.keeping_rule(before);
+        self.verify(at, at.op.slot, before, rule)?;
+        self.settle_null(at, reply)
+    }
+
+    /// `realloc(p, 0)` gave no block. Whether it freed the old one is anybody's guess, so it is never used again.
+    fn settle_zero_null(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
+        self.ledger.count(RuleId::ReallocP0);
+        self.ledger.note(Choice::ReallocZeroNull);
+        self.ledger.count(RuleId::ReallocZeroErrno);
+        if reply.errno == ERRNO_BEFORE {
+            self.ledger.note(Choice::ReallocZeroErrnoKept);
+            let evidence = Evidence::Errno {
+                before: ERRNO_BEFORE,
+                after: reply.errno,
+                wanted: None,
+            };
+            self.broken(at, RuleId::ReallocZeroErrno, evidence)?;
+        } else {
+            self.ledger.note(Choice::ReallocZeroErrnoSet);
+        }
+        if self.undead.len() < UNDEAD {
+            self.undead.push(before.address);
+        }
+        self.dismiss(at.op.slot, true);
+        Ok(())
+    }
+
+    fn settle_resized(&mut self, at: At, before: &Block, address: u64, reply: &Reply) -> Checked {
+        let was_live = before.is_live();
+        if !was_live {
+            self.count_null(at);
+        }
+        self.check_expectation(at, before.address, address)?;
+        let Some(size) = self.check_possible(at, address)? else {
+            // Known to be broken in this way: which block is live now cannot be told.
+            return Err(super::Stop::Abandoned);
+        };
+        if was_live && size == 0 {
+            self.ledger.count(RuleId::ReallocP0);
+            self.ledger.count(RuleId::ReallocZeroKeepsBlock);
+            self.ledger.note(Choice::ReallocZeroPointer);
+        } else {
+            self.note_zero(at, size, true);
+        }
+        self.check_errno_kept(at, reply)?;
+        // A block that stays is as aligned as it was, which may be too little for what it is now.
+        if address != before.address
+            || fitting_alignment(size) > fitting_alignment(before.requested)
+        {
+            self.check_alignment(at, address, size)?;
+        }
+        if before.alignment > 16 {
+            self.ledger.count(RuleId::AlignReallocFirst);
+        }
+        let moved = address != before.address;
+        if was_live {
+            self.ledger.count(RuleId::ReallocOldDead);
+        }
+        let kept = before.requested.min(size);
+        let mut block = Block {
+            address,
+            size,
+            requested: size,
+            maker: if was_live { before.maker } else { at.op.call },
+            history: if !was_live {
+                History::Made
+            } else if moved {
+                History::Moved
+            } else {
+                History::KeptInPlace
+            },
+            ..Block::empty()
+        };
+        if was_live {
+            block.pattern = before.pattern;
+        }
+        self.dismiss(at.op.slot, false);
+        self.place(at, &block)?;
+        if self.conduct.closely {
+            let rule = if was_live {
+                RuleId::ReallocBounds
+            } else {
+                RuleId::ContentStable
+            };
+            self.verify_others(at, rule)?;
+        }
+        if was_live {
+            self.verify_prefix(
+                at,
+                at.op.slot,
+                &block,
+                kept,
+                before.size,
+                RuleId::ReallocContent,
+            )?;
+        }
+        // A block that was written only in places must be written whole when it is small now.
+        let from = if before.size <= contents::WHOLE {
+            kept
+        } else {
+            0
+        };
+        self.enlist(at.op.slot, block, from);
+        Ok(())
+    }
+
+    fn count_null(&self, at: At) {
+        let array = at.op.call == crate::program::Call::Reallocarray;
+        self.ledger.count(if array {
+            RuleId::ReallocarrayNull
+        } else {
+            RuleId::ReallocNullIsMalloc
+        });
+    }
+
+    /// The rule that says that a block whose resize failed is kept.
+    pub(super) fn keeping_rule(&self, block: &Block) -> RuleId {
+        if block.pooled {
+            self.first_checked(&[RuleId::CrossUpFail, RuleId::ReallocFailKeeps])
+        } else {
+            RuleId::ReallocFailKeeps
+        }
+    }
+
+    /// Puts a block whose resize failed back where it was.
+    fn reinstate(&mut self, at: At, before: &Block, history: History) {
+        // It was the only block there a moment ago, and nothing was handed out since.
+        let _ = self.occupancy.mark(before.address, before.extent());
+        self.blocks[at.op.slot as usize].history = history;
+    }
+}

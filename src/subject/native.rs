@@ -1,0 +1,123 @@
+//! A library's allocator, called through its symbols.
+
+use super::Subject;
+use crate::program::Call;
+use std::ffi::c_void;
+
+macro_rules! native {
+    ($($field:ident: $symbol:literal fn($($arg:ty),*) $(-> $ret:ty)?;)*) => {
+        /// The entry points of a library, those it has.
+        ///
+        /// Function pointers and nothing else: copied freely, called without a lookup.
+        #[derive(Clone, Copy, Default)]
+        pub struct Native {
+            $($field: Option<unsafe extern "C" fn($($arg),*) $(-> $ret)?>,)*
+        }
+
+        impl Native {
+            /// The C names of the entry points that can be called.
+            pub const NAMES: &'static [&'static str] = &[$($symbol,)*];
+
+            /// Sets the entry point of this C name; an unknown name is ignored.
+            ///
+            /// # Safety
+            ///
+            /// `function` is the address of a C function of the type that the name has in C.
+            pub unsafe fn set(&mut self, name: &str, function: *mut c_void) {
+                match name {
+                    // SAFETY: the caller's promise.
+                    $($symbol => self.$field = Some(unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(function) }),)*
+                    _ => {}
+                }
+            }
+
+            fn has(&self, call: Call) -> bool {
+                match call.entry_point() {
+                    $(Some($symbol) => self.$field.is_some(),)*
+                    _ => false,
+                }
+            }
+        }
+    };
+}
+
+native! {
+    malloc: "malloc" fn(usize) -> *mut u8;
+    calloc: "calloc" fn(usize, usize) -> *mut u8;
+    realloc: "realloc" fn(*mut u8, usize) -> *mut u8;
+    free: "free" fn(*mut u8);
+    reallocarray: "reallocarray" fn(*mut u8, usize, usize) -> *mut u8;
+    free_sized: "free_sized" fn(*mut u8, usize);
+    free_aligned_sized: "free_aligned_sized" fn(*mut u8, usize, usize);
+    aligned_alloc: "aligned_alloc" fn(usize, usize) -> *mut u8;
+    posix_memalign: "posix_memalign" fn(*mut *mut u8, usize, usize) -> i32;
+    memalign: "memalign" fn(usize, usize) -> *mut u8;
+    valloc: "valloc" fn(usize) -> *mut u8;
+    pvalloc: "pvalloc" fn(usize) -> *mut u8;
+    malloc_usable_size: "malloc_usable_size" fn(*mut u8) -> usize;
+    malloc_trim: "malloc_trim" fn(usize) -> i32;
+}
+
+/// Calls an entry point that [`Subject::provides`] said is there.
+macro_rules! forward {
+    ($self:ident.$field:ident($($arg:expr),*)) => {
+        match $self.$field {
+            // SAFETY: the contract of [`Subject`] is that of the C function.
+            Some(function) => unsafe { function($($arg),*) },
+            None => super::absent(),
+        }
+    };
+}
+
+impl Subject for Native {
+    fn provides(&self, call: Call) -> bool {
+        self.has(call)
+    }
+
+    #[inline]
+    unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
+        forward!(self.malloc(size))
+    }
+    #[inline]
+    unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        forward!(self.calloc(count, size))
+    }
+    #[inline]
+    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        forward!(self.realloc(block, size))
+    }
+    #[inline]
+    unsafe fn free(&mut self, block: *mut u8) {
+        forward!(self.free(block))
+    }
+    unsafe fn reallocarray(&mut self, block: *mut u8, count: usize, size: usize) -> *mut u8 {
+        forward!(self.reallocarray(block, count, size))
+    }
+    unsafe fn free_sized(&mut self, block: *mut u8, size: usize) {
+        forward!(self.free_sized(block, size))
+    }
+    unsafe fn free_aligned_sized(&mut self, block: *mut u8, alignment: usize, size: usize) {
+        forward!(self.free_aligned_sized(block, alignment, size))
+    }
+    unsafe fn aligned_alloc(&mut self, alignment: usize, size: usize) -> *mut u8 {
+        forward!(self.aligned_alloc(alignment, size))
+    }
+    unsafe fn posix_memalign(&mut self, out: *mut *mut u8, alignment: usize, size: usize) -> i32 {
+        forward!(self.posix_memalign(out, alignment, size))
+    }
+    unsafe fn memalign(&mut self, alignment: usize, size: usize) -> *mut u8 {
+        forward!(self.memalign(alignment, size))
+    }
+    unsafe fn valloc(&mut self, size: usize) -> *mut u8 {
+        forward!(self.valloc(size))
+    }
+    unsafe fn pvalloc(&mut self, size: usize) -> *mut u8 {
+        forward!(self.pvalloc(size))
+    }
+    unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {
+        forward!(self.malloc_usable_size(block))
+    }
+    unsafe fn malloc_trim(&mut self, pad: usize) -> i32 {
+        forward!(self.malloc_trim(pad))
+    }
+}

@@ -1,0 +1,431 @@
+//! The reference allocator as a subject: its sources are hooked, its arenas lie where they lie in every process, and a
+//! fault can be planted in it.
+//!
+//! Between pymalloc and the system stand the two hooks that CPython has. They write down every request, fail the ones
+//! they are told to, and displace arenas. Beneath the raw hook lies pymalloc's own default of the raw domain, over a C
+//! library that writes down what it is asked for as well: only so it can be seen who turns a size of 0 into 1.
+
+/// Rules that an allocator with this fault cannot but break together with [`breaks`]`(fault)`.
+pub const fn consequences(fault: Fault) -> &'static [RuleId] {
+    match fault {
+        // Two owners of one block resize it.
+        Fault::ZeroShared => &[RuleId::ReallocContent],
+        // A block of the wrong class moves and stays where one of the right class would not.
+        Fault::ClassOneUp => &[
+            RuleId::ShrinkQuarter,
+            RuleId::ShrinkSameClassMoves,
+            RuleId::GrowWithinClass,
+        ],
+        // Blocks of no bytes lie among those of one to 16.
+        Fault::ZeroFromPools => &[RuleId::ClassIndex, RuleId::ArenaOnDemand],
+        // To resize a block of its class's size to that size is no growth, but goes the same way.
+        Fault::GrowMoves => &[RuleId::ShrinkSameClassMoves],
+        // What is never given back cannot be had again.
+        Fault::RawLeaks => &[RuleId::OomRecovers, RuleId::FreeMakesAvailable],
+        // The boundary of the quarter rule is met there, too.
+        Fault::ThresholdExclusive | Fault::ShrinkSameClassStays => &[RuleId::ShrinkQuarter],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+use super::{Event, Source, Subject};
+use crate::program::Call;
+use crate::pymalloc::{
+    ArenaSource, CLibrary, DefaultRaw, Fault, Faults, Layout, Mmap, P16kR64, Planted, Pymalloc,
+    Raw, Sound,
+};
+use crate::spec::RuleId;
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::rc::Rc;
+
+/// Requests written down at most between two calls of [`Subject::clear_events`]; more than one call can make.
+const EVENTS: usize = 64;
+
+type Heap<F> = Pymalloc<P16kR64, RawHook<F>, ArenaHook<F>, F>;
+
+/// pymalloc over hooked sources.
+pub struct Reference<F: Faults = Sound> {
+    heap: Box<Heap<F>>,
+    log: Log,
+}
+
+impl Reference {
+    /// The reference as it should be.
+    pub fn new() -> Reference {
+        Reference::assemble(Sound)
+    }
+}
+
+impl Default for Reference {
+    fn default() -> Reference {
+        Reference::new()
+    }
+}
+
+impl Reference<Planted> {
+    /// The reference with a fault: a mutant for [`breaks`]`(fault)`.
+    pub fn with_fault(fault: Fault) -> Reference<Planted> {
+        Reference::assemble(Planted(fault))
+    }
+}
+
+impl<F: Faults> Reference<F> {
+    fn assemble(faults: F) -> Reference<F> {
+        let log = Log::new();
+        let raw = RawHook {
+            log: log.clone(),
+            failing: Countdown(0),
+            default: DefaultRaw::over(LoggedLibrary { log: log.clone() }, faults),
+            faults,
+            shared: ptr::null_mut(),
+        };
+        let arenas = ArenaHook {
+            log: log.clone(),
+            failing: Countdown(0),
+            shift: 0,
+            default: Mmap::aligned(P16kR64::ARENA_SIZE, faults),
+            mappings: Vec::new(),
+        };
+        Reference {
+            heap: Box::new(Heap::with_faults(raw, arenas, faults)),
+            log,
+        }
+    }
+}
+
+impl<F: Faults> Subject for Reference<F> {
+    const HOOKED: bool = true;
+
+    fn provides(&self, call: Call) -> bool {
+        matches!(
+            call,
+            Call::Malloc | Call::Calloc | Call::Realloc | Call::Free
+        )
+    }
+
+    #[inline]
+    unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
+        self.heap.malloc(size)
+    }
+    #[inline]
+    unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        self.heap.calloc(count, size)
+    }
+    #[inline]
+    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: the contract of [`Subject`].
+        unsafe { self.heap.realloc(block, size) }
+    }
+    #[inline]
+    unsafe fn free(&mut self, block: *mut u8) {
+        // SAFETY: the contract of [`Subject`].
+        unsafe { self.heap.free(block) }
+    }
+
+    #[inline]
+    fn events(&self) -> &[Event] {
+        self.log.events()
+    }
+    #[inline]
+    fn clear_events(&mut self) {
+        self.log.clear();
+    }
+    fn fail(&mut self, source: Source, nth: u64) {
+        match source {
+            Source::Raw => self.heap.raw_mut().failing = Countdown(nth),
+            Source::Arena => self.heap.arenas_mut().failing = Countdown(nth),
+        }
+    }
+    fn shift_arenas(&mut self, bytes: usize) {
+        self.heap.arenas_mut().shift = bytes;
+    }
+    fn live_blocks(&self) -> Option<usize> {
+        Some(self.heap.allocated_blocks())
+    }
+    fn check_invariants(&self) -> Result<(), String> {
+        self.heap.check_invariants()
+    }
+}
+
+/// The events so far, written by both hooks and read by the subject.
+#[derive(Clone)]
+struct Log(Rc<UnsafeCell<Vec<Event>>>);
+
+impl Log {
+    fn new() -> Log {
+        Log(Rc::new(UnsafeCell::new(Vec::with_capacity(EVENTS))))
+    }
+
+    /// Notes an event. Never allocates: what is beyond the capacity is lost.
+    #[inline]
+    fn note(&self, event: Event) {
+        // SAFETY: one thread has all the clones, and none of them lets a reference into the list escape but `events`,
+        // whose caller borrows the subject; only a call that borrows it mutably gets here.
+        let events = unsafe { &mut *self.0.get() };
+        if events.len() < events.capacity() {
+            events.push(event);
+        }
+    }
+
+    #[inline]
+    fn events(&self) -> &[Event] {
+        // SAFETY: see `note`.
+        unsafe { &*self.0.get() }
+    }
+
+    #[inline]
+    fn clear(&self) {
+        // SAFETY: see `note`.
+        unsafe { (*self.0.get()).clear() }
+    }
+}
+
+/// How many requests there are until one fails; 0 for none.
+#[derive(Clone, Copy)]
+struct Countdown(u64);
+
+impl Countdown {
+    /// Counts a request and answers whether it is to fail.
+    #[inline]
+    fn strikes(&mut self) -> bool {
+        let strikes = self.0 == 1;
+        self.0 = self.0.saturating_sub(1);
+        strikes
+    }
+}
+
+/// The hook on the raw domain.
+struct RawHook<F> {
+    log: Log,
+    failing: Countdown,
+    default: DefaultRaw<LoggedLibrary, F>,
+    faults: F,
+    /// The block that all requests for nothing share under [`Fault::ZeroShared`].
+    shared: *mut u8,
+}
+
+// SAFETY: null, or what the default returns, unless a fault is planted.
+unsafe impl<F: Faults> Raw for RawHook<F> {
+    fn malloc(&mut self, size: usize) -> *mut u8 {
+        let mut block = if self.failing.strikes() {
+            ptr::null_mut()
+        } else {
+            self.default.malloc(size)
+        };
+        if self.faults.planted(Fault::ZeroShared) && size == 0 && !block.is_null() {
+            block = self.share(block);
+        }
+        self.log.note(Event::RawMalloc {
+            size,
+            result: block.addr(),
+        });
+        block
+    }
+    fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        let block = if self.failing.strikes() {
+            ptr::null_mut()
+        } else {
+            self.default.calloc(count, size)
+        };
+        self.log.note(Event::RawCalloc {
+            count,
+            size,
+            result: block.addr(),
+        });
+        block
+    }
+    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        let before = block.addr();
+        let moved = if self.failing.strikes() {
+            ptr::null_mut()
+        } else if self.is_shared(block) {
+            self.default.malloc(size)
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { self.default.realloc(block, size) }
+        };
+        self.log.note(Event::RawRealloc {
+            block: before,
+            size,
+            result: moved.addr(),
+        });
+        moved
+    }
+    unsafe fn free(&mut self, block: *mut u8) {
+        self.log.note(Event::RawFree {
+            block: block.addr(),
+        });
+        if !self.is_shared(block) {
+            // SAFETY: the caller's promise.
+            unsafe { self.default.free(block) };
+        }
+    }
+}
+
+impl<F: Faults> RawHook<F> {
+    /// The block that stands for all that are empty: the first of them, which is never freed.
+    fn share(&mut self, block: *mut u8) -> *mut u8 {
+        if self.shared.is_null() {
+            self.shared = block;
+        } else {
+            // SAFETY: it was obtained a moment ago, and nobody knows of it.
+            unsafe { self.default.free(block) };
+        }
+        self.shared
+    }
+
+    fn is_shared(&self, block: *mut u8) -> bool {
+        self.faults.planted(Fault::ZeroShared) && !block.is_null() && block == self.shared
+    }
+}
+
+/// The C library beneath the default of the raw domain.
+struct LoggedLibrary {
+    log: Log,
+}
+
+// SAFETY: what the C library returns.
+unsafe impl Raw for LoggedLibrary {
+    fn malloc(&mut self, size: usize) -> *mut u8 {
+        self.log.note(Event::Library { count: 1, size });
+        CLibrary.malloc(size)
+    }
+    fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        self.log.note(Event::Library { count, size });
+        CLibrary.calloc(count, size)
+    }
+    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        self.log.note(Event::Library { count: 1, size });
+        // SAFETY: the caller's promise.
+        unsafe { CLibrary.realloc(block, size) }
+    }
+    unsafe fn free(&mut self, block: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { CLibrary.free(block) };
+    }
+}
+
+/// The hook on the arena allocator.
+struct ArenaHook<F> {
+    log: Log,
+    failing: Countdown,
+    shift: usize,
+    default: Mmap<F>,
+    mappings: Vec<Mapping>,
+}
+
+/// What an arena that was handed out is part of.
+struct Mapping {
+    arena: *mut u8,
+    base: *mut u8,
+    size: usize,
+}
+
+// SAFETY: null, or the inside of what the default returns.
+unsafe impl<F: Faults> ArenaSource for ArenaHook<F> {
+    fn alloc(&mut self, size: usize) -> *mut u8 {
+        let arena = if self.failing.strikes() {
+            ptr::null_mut()
+        } else {
+            self.map(size)
+        };
+        self.log.note(Event::ArenaAlloc {
+            size,
+            result: arena.addr(),
+        });
+        arena
+    }
+    unsafe fn free(&mut self, arena: *mut u8, size: usize) {
+        self.log.note(Event::ArenaFree {
+            base: arena.addr(),
+            size,
+        });
+        // A faulty allocator may give back what it never had; that is for the reader of the events to object to.
+        if let Some(index) = self
+            .mappings
+            .iter()
+            .position(|mapping| mapping.arena == arena)
+        {
+            let mapping = self.mappings.swap_remove(index);
+            // SAFETY: it was obtained from there, and is forgotten.
+            unsafe { self.default.free(mapping.base, mapping.size) };
+        }
+    }
+}
+
+impl<F: Faults> ArenaHook<F> {
+    fn map(&mut self, size: usize) -> *mut u8 {
+        // Behind a displaced arena there is room for a pool, so that one that reaches too far is seen to, instead of
+        // ending the process.
+        let room = if self.shift == 0 {
+            0
+        } else {
+            self.shift + P16kR64::POOL_SIZE
+        };
+        let size = size + room;
+        let base = self.default.alloc(size);
+        if base.is_null() {
+            return base;
+        }
+        let arena = base.wrapping_add(self.shift);
+        self.mappings.push(Mapping { arena, base, size });
+        arena
+    }
+}
+
+/// The rule that an allocator with this fault breaks.
+pub const fn breaks(fault: Fault) -> RuleId {
+    match fault {
+        Fault::ZeroRefused => RuleId::ZeroMallocNonnull,
+        Fault::ZeroShared => RuleId::ZeroMallocDistinct,
+        Fault::ZeroCountedTwice => RuleId::ZeroBlockOwned,
+        Fault::ZeroFromPools => RuleId::ZeroNotInPools,
+        Fault::ZeroReachesLibrary => RuleId::ZeroBumpInDefaultRaw,
+        Fault::MallocUnlimited => RuleId::LimitSsizeMax,
+        Fault::ReallocZeroFrees => RuleId::ReallocZeroKeepsBlock,
+        Fault::ReallocZeroFailReturnsOld => RuleId::ReallocZeroFail,
+        Fault::ReallocZeroAsksOne => RuleId::ReallocZeroRawArg,
+        Fault::ReallocUnlimited => RuleId::ReallocOversizeEarly,
+        Fault::ReallocUncounts => RuleId::ReallocNeverFree,
+        Fault::ReallocNullStaysRealloc => RuleId::ReallocNullIsMalloc,
+        Fault::MoveCopiesShort => RuleId::ReallocContent,
+        Fault::ReallocFailDamages => RuleId::ReallocFailKeeps,
+        Fault::ReallocLeaksOld => RuleId::ReallocOldDead,
+        Fault::CallocDirty => RuleId::CallocZero,
+        Fault::CallocZeroRefused => RuleId::CallocZeroElems,
+        Fault::CallocZeroAsksOne => RuleId::CallocZeroRawArg,
+        Fault::CallocWraps => RuleId::CallocOverflow,
+        Fault::CallocLimitExclusive => RuleId::CallocLimitInclusive,
+        Fault::CallocMerged => RuleId::CallocArgsUnmerged,
+        Fault::CallocSmallRaw => RuleId::CallocSmallNoRaw,
+        Fault::CallocArrayRaw => RuleId::ThresholdCalloc,
+        Fault::PoolMisaligned => RuleId::AlignPymalloc,
+        Fault::ClassOneUp => RuleId::ClassIndex,
+        Fault::LastBlockBeyondPool => RuleId::ClassUsable,
+        Fault::ThresholdExclusive => RuleId::Threshold512,
+        Fault::BlocksOverlap => RuleId::Disjoint,
+        Fault::FreeWritesBehind => RuleId::ContentStable,
+        Fault::ShrinkQuarterStays => RuleId::ShrinkQuarter,
+        Fault::ShrinkSameClassStays => RuleId::ShrinkSameClassMoves,
+        Fault::ShrinkToRaw => RuleId::ShrinkMoveTarget,
+        Fault::GrowMoves => RuleId::GrowWithinClass,
+        Fault::CrossUpCalloc => RuleId::CrossUp,
+        Fault::CrossUpFailFrees => RuleId::CrossUpFail,
+        Fault::CrossDownMoves => RuleId::CrossDownStaysRaw,
+        Fault::RawReallocTwice => RuleId::RawReallocDelegates,
+        Fault::CrossUpCountedTwice => RuleId::ReallocCountNeutral,
+        Fault::LargePastRaw => RuleId::HookFallbackRaw,
+        Fault::RawLeaks => RuleId::HookPairing,
+        Fault::ArenaEager => RuleId::ArenaOnDemand,
+        Fault::ArenaTwiceTheSize => RuleId::ArenaSizeExact,
+        Fault::ArenaFreedAtPool => RuleId::ArenaFreeSamePtr,
+        Fault::ArenaFromMalloc => RuleId::ArenaDefaultBackend,
+        Fault::ArenaFailRefuses => RuleId::ArenaFailFallback,
+        Fault::MisalignedArenaFull => RuleId::ArenaAnyAlignment,
+        Fault::FreeNullReachesRaw => RuleId::FreeNull,
+    }
+}

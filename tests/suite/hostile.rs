@@ -1,0 +1,389 @@
+//! Subjects that fight the harness. None may end it, hang it, fool it, or keep the other rules from being checked.
+
+use crate::report::Report;
+use crate::room::{BUDGET, Room, Run, compiled, wait};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Checks `subjects/hostile/NAME.c`, which must be found to break one of `rules` while the others are still checked.
+fn found(name: &str, rules: &[&str]) -> Option<Report> {
+    let room = Room::new();
+    let library = room.compile(&format!("hostile/{name}"))?;
+    let report = room.check(&library, &[]);
+    report.expect(rules);
+    report.assert_went_on();
+    Some(report)
+}
+
+/// Checks `subjects/hostile/NAME.c`, whose hostility breaks no rule that must be kept.
+fn harmless(name: &str) {
+    let room = Room::new();
+    if let Some(library) = room.compile(&format!("hostile/{name}")) {
+        room.check(&library, &[]).assert_sound();
+    }
+}
+
+/// Checks `subjects/hostile/NAME.c`, which cannot be checked at all; the one line of the error says so in `words`.
+fn refused(name: &str, words: &[&str]) {
+    let room = Room::new();
+    if let Some(library) = room.compile(&format!("hostile/{name}")) {
+        room.assert_refused(&library, &[], words);
+    }
+}
+
+#[test]
+fn a_crash_is_found_however_late() {
+    found("crashes", &["call-returns"]);
+}
+
+#[test]
+fn an_abort_is_found() {
+    found("aborts", &["call-returns"]);
+}
+
+#[test]
+fn an_endless_loop_is_found() {
+    found("spins", &["call-returns"]);
+}
+
+#[test]
+fn a_deadlock_is_found() {
+    found("deadlocks", &["call-returns"]);
+}
+
+#[test]
+fn a_process_that_stops_itself_is_found() {
+    found("stops", &["call-returns"]);
+}
+
+#[test]
+fn an_exit_with_success_is_no_success() {
+    found("exits", &["call-returns"]);
+}
+
+#[test]
+fn handlers_that_exit_with_success_hide_no_crash() {
+    found("own_handlers", &["call-returns"]);
+}
+
+#[test]
+fn a_report_printed_by_the_subject_is_not_the_report() {
+    let room = Room::new();
+    let Some(library) = room.compile("hostile/noisy") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    report.assert_sound();
+    report.expect(&["no-output"]);
+    let strict = room.check(&library, &["--strict", "--rule", "no-output"]);
+    strict.expect(&["no-output"]);
+    assert_eq!(strict.status, 1, "{}", strict.summary());
+}
+
+#[test]
+fn closed_descriptors_do_no_harm() {
+    harmless("closes_descriptors");
+}
+
+#[test]
+fn closed_standard_descriptors_do_no_harm() {
+    harmless("closes_standard");
+}
+
+#[test]
+fn ignored_children_are_waited_for() {
+    harmless("ignores_children");
+}
+
+#[test]
+fn a_child_of_the_subject_is_not_left_behind() {
+    harmless("leaves_child");
+}
+
+#[test]
+fn a_subject_that_works_long_is_checked_in_time() {
+    harmless("slow");
+}
+
+#[test]
+fn a_subject_that_sleeps_is_checked_in_time() {
+    harmless("sleeps");
+}
+
+/// What it did to its own process is told as a broken rule; which one is chance.
+fn scribbles(name: &str) {
+    let room = Room::new();
+    if let Some(library) = room.compile(&format!("hostile/{name}")) {
+        let report = room.check(&library, &[]);
+        assert!(report.breaks_conformance(), "{}", report.summary());
+    }
+}
+
+#[test]
+fn overwritten_variables_of_the_worker_are_survived() {
+    scribbles("scribbles_program");
+}
+
+#[test]
+fn an_overwritten_heap_of_the_worker_is_survived() {
+    scribbles("scribbles_heap");
+}
+
+#[test]
+fn overwritten_shared_memory_is_survived() {
+    scribbles("scribbles_shared");
+}
+
+#[test]
+fn a_constructor_that_exits_is_an_error() {
+    refused("constructor_exits", &["libconstructor_exits.so", "3"]);
+}
+
+#[test]
+fn a_constructor_that_exits_with_success_is_an_error() {
+    refused("constructor_exits_well", &["libconstructor_exits_well.so"]);
+}
+
+#[test]
+fn a_constructor_that_crashes_is_an_error() {
+    refused(
+        "constructor_crashes",
+        &["libconstructor_crashes.so", "signal"],
+    );
+}
+
+#[test]
+fn a_constructor_that_hangs_is_an_error() {
+    refused("constructor_hangs", &["libconstructor_hangs.so"]);
+}
+
+#[test]
+fn a_library_without_malloc_is_an_error() {
+    refused("no_malloc", &["libno_malloc.so", "malloc"]);
+}
+
+#[test]
+fn a_library_without_free_is_an_error() {
+    refused("only_malloc", &["libonly_malloc.so", "free"]);
+}
+
+#[test]
+fn an_undefined_symbol_is_named() {
+    refused(
+        "undefined_symbol",
+        &["libundefined_symbol.so", "no_such_variable"],
+    );
+}
+
+#[test]
+fn a_missing_dependency_is_named() {
+    let room = Room::new();
+    let Some(dependency) = room.compile("traps/dependency") else {
+        return;
+    };
+    let needs = dependency.to_str().expect("a plain path");
+    let library = room
+        .compile_with("odd/plain", &["-Wl,--no-as-needed", needs])
+        .expect("a compiler");
+    fs::remove_file(&dependency).expect("the file is there");
+    room.assert_refused(&library, &[], &["libplain.so", "libdependency.so"]);
+}
+
+#[test]
+fn a_text_file_is_an_error() {
+    let room = Room::new();
+    let file = room.path("libtext.so");
+    fs::write(&file, "INPUT(libc.so.6)\n").expect("room for a file");
+    room.assert_refused(&file, &[], &["libtext.so", "text"]);
+}
+
+#[test]
+fn an_empty_file_is_an_error() {
+    let room = Room::new();
+    let file = room.path("libempty.so");
+    fs::write(&file, "").expect("room for a file");
+    room.assert_refused(&file, &[], &["libempty.so"]);
+}
+
+/// A good library with its bytes changed.
+fn altered(room: &Room, alter: impl FnOnce(&mut Vec<u8>)) -> Option<PathBuf> {
+    let library = room.compile("odd/plain")?;
+    let mut bytes = fs::read(library).expect("a file just compiled");
+    alter(&mut bytes);
+    let file = room.path("libaltered.so");
+    fs::write(&file, bytes).expect("room for a file");
+    Some(file)
+}
+
+#[test]
+fn a_library_of_the_wrong_class_is_an_error() {
+    let room = Room::new();
+    // e_ident[EI_CLASS] = ELFCLASS32
+    if let Some(file) = altered(&room, |bytes| bytes[4] = 1) {
+        room.assert_refused(&file, &[], &["libaltered.so", "32-bit"]);
+    }
+}
+
+#[test]
+fn a_library_for_another_machine_is_an_error() {
+    let room = Room::new();
+    // e_machine = EM_AARCH64
+    if let Some(file) = altered(&room, |bytes| bytes[18] = 183) {
+        room.assert_refused(&file, &[], &["libaltered.so"]);
+    }
+}
+
+#[test]
+fn a_library_cut_short_is_an_error() {
+    for length in [60, 200, 5000] {
+        let room = Room::new();
+        if let Some(file) = altered(&room, |bytes| bytes.truncate(length)) {
+            room.assert_refused(&file, &[], &["libaltered.so"]);
+        }
+    }
+}
+
+#[test]
+fn wild_offsets_in_a_library_are_an_error() {
+    let room = Room::new();
+    // e_phoff and e_shoff
+    if let Some(file) = altered(&room, |bytes| bytes[32..48].fill(0xFF)) {
+        room.assert_refused(&file, &[], &["libaltered.so"]);
+    }
+}
+
+#[test]
+fn an_object_file_is_an_error() {
+    let room = Room::new();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/subjects/odd/plain.c");
+    let object = room.path("plain.o");
+    if compiled(
+        Command::new("cc")
+            .args(["-c", "-fPIC", "-fno-builtin", source, "-o"])
+            .arg(&object),
+    ) {
+        room.assert_refused(&object, &[], &["plain.o"]);
+    }
+}
+
+#[test]
+fn a_program_is_an_error() {
+    Room::new().assert_refused(env!("CARGO_BIN_EXE_allocspec"), &[], &["allocspec"]);
+}
+
+#[test]
+fn a_missing_file_is_an_error() {
+    Room::new().assert_refused("./libnone.so", &[], &["./libnone.so", "No such file"]);
+}
+
+#[test]
+fn a_directory_is_an_error() {
+    Room::new().assert_refused("/usr", &[], &["/usr", "directory"]);
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let room = Room::new();
+    let pipe = room.path("libpipe.so");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(
+        made.is_ok_and(|status| status.success()),
+        "coreutils have mkfifo"
+    );
+    room.assert_refused(&pipe, &[], &["libpipe.so"]);
+}
+
+#[test]
+fn a_device_is_not_read_to_its_end() {
+    Room::new().assert_refused("/dev/zero", &[], &["/dev/zero"]);
+}
+
+#[test]
+fn an_unreadable_file_is_an_error() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/plain") else {
+        return;
+    };
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o000)).expect("the owner may do so");
+    unprivileged(&room, &library).assert_usage_error(&["libplain.so", "Permission denied"]);
+}
+
+#[test]
+fn no_privilege_is_needed() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/plain") else {
+        return;
+    };
+    Report::read(&unprivileged(&room, &library), false).assert_sound();
+}
+
+/// Checks as a user without privileges: root may read anything.
+fn unprivileged(room: &Room, library: &Path) -> Run {
+    const NOBODY: u32 = 65534;
+    let mut command = room.check_command(BUDGET, library.as_os_str(), &[]);
+    if is_root() {
+        // Where the project was built nobody else may be able to go.
+        let copy = room.path("allocspec");
+        fs::copy(command.get_program(), &copy).expect("room for a copy");
+        let arguments: Vec<_> = command
+            .get_args()
+            .map(|argument| argument.to_owned())
+            .collect();
+        command = Command::new(copy);
+        room.furnish(&mut command);
+        command.args(arguments).uid(NOBODY).gid(NOBODY);
+    }
+    room.run(command)
+}
+
+fn is_root() -> bool {
+    // SAFETY: the call has no precondition.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Ends a check by a signal while its workers hang. Nothing may be left, whoever was asked to end.
+fn ended_by(signal: i32) {
+    let room = Room::new();
+    let Some(library) = room.compile("hostile/spins") else {
+        return;
+    };
+    let mut command = room.check_command(Duration::from_secs(60), library.as_os_str(), &[]);
+    let mut child = command.spawn().expect("allocspec starts");
+    std::thread::sleep(Duration::from_millis(700));
+    let pid = i32::try_from(child.id()).expect("a process id");
+    // SAFETY: the child has not been waited for, so the id is still its own.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    let start = Instant::now();
+    let ended = wait(&mut child, Duration::from_secs(5));
+    if ended.is_none() {
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .expect("a child can be killed");
+    }
+    assert!(
+        ended.is_some(),
+        "signal {signal} was ignored for {:?}",
+        start.elapsed()
+    );
+    room.assert_nothing_left(Duration::from_secs(2));
+}
+
+#[test]
+fn nothing_is_left_when_it_is_interrupted() {
+    ended_by(libc::SIGINT);
+}
+
+#[test]
+fn nothing_is_left_when_it_is_terminated() {
+    ended_by(libc::SIGTERM);
+}
+
+#[test]
+fn nothing_is_left_when_it_is_killed() {
+    ended_by(libc::SIGKILL);
+}
