@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Time to shrink one finding, at most this share of the check's.
 const SHARE: u32 = 8;
+/// The part of it that is kept for finding out which rule the smallest program proves broken: one in so many.
+const ATTRIBUTION: u32 = 4;
 /// And at least this.
 const LEAST: Duration = Duration::from_millis(250);
 /// How long a call may take in a candidate before it counts as hanging.
@@ -121,7 +123,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     let mut hunt = Hunt {
         once: item.once,
         kind,
-        until,
+        until: until.checked_sub(time / ATTRIBUTION).unwrap_or(until),
     };
     let mut best = Sighting {
         program: item.program.clone(),
@@ -136,8 +138,9 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         if hunt.kind == Kind::Damage && hunt.pin_down(seat, &mut best)? {
             hunt.shrink(seat, &mut best)?;
         }
+        hunt.until = until;
         hunt.spare(seat, &mut best)?;
-        hunt.spare_zero(seat, &mut best)?;
+        hunt.spare_sizes(seat, &mut best)?;
         best.finding.rule = hunt.attribute(seat, &best)?;
     }
     let (outcomes, live) = best
@@ -271,21 +274,28 @@ impl Hunt {
         }
     }
 
-    /// Sizes of 0 are the simplest there are, but an overlap that other sizes show as well is not about size 0.
-    fn spare_zero(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        if !matches!(self.kind, Kind::Overlap | Kind::Death(_)) {
-            return Ok(());
-        }
-        let mut sized = best.program.clone();
-        for op in sized.ops.iter_mut().filter(|op| op.size() == Some(0)) {
+    /// Sizes of 0 are the simplest there are, and sizes that nobody can have the most striking, but what ordinary sizes
+    /// show as well is about neither.
+    fn spare_sizes(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        let is_special = |op: &Op| match self.kind {
+            Kind::Overlap => op.size() == Some(0),
+            Kind::Death(_) => op.size().is_none_or(|size| size == 0 || size > REAL),
+            _ => false,
+        };
+        let mut ordinary = best.program.clone();
+        let makes = |op: &Op| op.call.allocates() || op.call.reallocates();
+        for op in ordinary.ops.iter_mut().filter(|op| makes(op)) {
+            if !is_special(op) {
+                continue;
+            }
             match op.call {
                 Call::Calloc | Call::Reallocarray => (op.a, op.b) = (1, 16),
                 call if call.takes_alignment() => op.b = 16,
                 _ => op.a = 16,
             }
         }
-        if sized != best.program {
-            self.accept(seat, best, sized)?;
+        if ordinary != best.program {
+            self.accept(seat, best, ordinary)?;
         }
         Ok(())
     }

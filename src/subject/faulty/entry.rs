@@ -44,7 +44,10 @@ impl Subject for Faulty {
         if self.has(Fault::FooterInBlock) && size % 16 == 8 {
             self.write_footer(block, size);
         }
-        if self.has(Fault::TaggedPointer) && self.seen.mallocs.is_multiple_of(128) {
+        if self.has(Fault::TaggedPointer)
+            && !block.is_null()
+            && self.seen.mallocs.is_multiple_of(128)
+        {
             return block.map_addr(|addr| addr | 0x7f << 56);
         }
         if self.has(Fault::WarnsOfLarge) && size >= 1 << 20 {
@@ -266,7 +269,9 @@ impl Subject for Faulty {
             let block = self.allocate(size.wrapping_add(alignment), 1);
             return self.answer_memalign(block);
         }
-        let block = if self.has(Fault::MemalignHalves) && (32..=PAGE).contains(&alignment) {
+        // Small enough for the heap to know the block by any address in it, so that nothing but the alignment is wrong.
+        let halves = self.has(Fault::MemalignHalves) && alignment >= 32;
+        let block = if halves && alignment <= 1024 && size <= 1024 {
             let half = alignment / 2;
             let block = self.aligned_block(alignment, size.saturating_add(half));
             offset(block, half)

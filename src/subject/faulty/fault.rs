@@ -414,7 +414,13 @@ impl Fault {
             // A block that shrinks and grows where it is stays as misaligned as malloc made it.
             Fault::MallocAtOffsetEight => &[RuleId::AlignAfterRealloc],
             // What was freed is asked about and resized as if it were live.
-            Fault::ReallocFreesInPlace => &[RuleId::UsableGe, RuleId::ReallocUsableRoundtrip],
+            Fault::ReallocFreesInPlace => &[
+                RuleId::UsableGe,
+                RuleId::ReallocContent,
+                RuleId::ReallocUsableRoundtrip,
+            ],
+            // Some of the calls that purge are reallocs, of the block itself or beside it.
+            Fault::PurgesLivePage => &[RuleId::ReallocContent, RuleId::ReallocBounds],
             Fault::ReallocFreesOnFailure => &[RuleId::UsableGe, RuleId::ReallocContent],
             _ => &[],
         }
