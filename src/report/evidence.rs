@@ -5,6 +5,9 @@ use crate::program::{Call, Expect, NO_SLOT, Op, Slot};
 use crate::shadow::{Case, Death, Evidence, Moment, Outcome};
 use crate::spec::RuleId;
 
+/// The end of the addresses that a process can have.
+const USER_END: u64 = 1 << 47;
+
 /// The two sides of a broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contrast {
@@ -64,7 +67,7 @@ fn sides(case: &Case) -> (String, String) {
             (expected.into(), format!("a block at {}", address(*at)))
         }
         Evidence::UnexpectedNull => unexpected_null(case),
-        Evidence::BadAddress { address: at } => ("an address in user space".into(), address(*at)),
+        Evidence::BadAddress { address: at } => bad_address(case, *at),
         Evidence::Misaligned {
             address: at,
             alignment,
@@ -153,9 +156,20 @@ fn sides(case: &Case) -> (String, String) {
     }
 }
 
+fn bad_address(case: &Case, at: u64) -> (String, String) {
+    match case.op().and_then(Op::size) {
+        Some(size) if (4096..USER_END).contains(&at) => (
+            format!("{} of user space from the address on", bytes(size)),
+            format!("{}, with {} above it", address(at), amount(USER_END - at)),
+        ),
+        _ => ("an address in user space".into(), address(at)),
+    }
+}
+
 fn unexpected_null(case: &Case) -> (String, String) {
     let expected = match case.op().map(|op| op.expect) {
         Some(Expect::AsBefore) => "a block, like the allocation before it",
+        Some(Expect::AsEarlier) => "a block, like the same request earlier",
         _ => "a block",
     };
     let found = match (case.op(), case.outcomes.get(case.finding.op_index)) {

@@ -28,6 +28,8 @@ const MUCH_OUTPUT: u64 = 1 << 20;
 const KEPT_OUTPUT: usize = 600;
 /// How much longer than the limit a process that gets no processor time is waited for.
 const STARVED: u32 = 10;
+/// The part of its patience for which a supervisor waits for a worker that should have stopped: one in so many.
+const GRACE: u32 = 4;
 /// Clock ticks a second in `/proc`.
 const TICKS: u64 = 100;
 
@@ -124,11 +126,11 @@ impl Launch {
 }
 
 impl Limits {
-    /// Until `deadline`, when the worker stops by itself, and a little longer.
+    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer.
     fn until(deadline: u64, patience: Duration) -> Limits {
         Limits {
             patience,
-            latest: deadline.saturating_add(patience.as_nanos() as u64),
+            latest: deadline.saturating_add((patience / GRACE).as_nanos() as u64),
             shared: true,
         }
     }
@@ -364,11 +366,8 @@ impl Worker {
             let stat = Stat::of(self.at_work());
             let started = *ticks.get_or_insert(stat.ticks);
             let patience = limits.patience + effort(now.1);
-            if since.elapsed() < patience {
-                if process::now() > limits.latest {
-                    self.kill();
-                    return Waited::OutOfTime;
-                }
+            let late = process::now() > limits.latest;
+            if since.elapsed() < patience && !late {
                 continue;
             }
             // A process that wants the processor and does not get it is not hanging, and neither is one that is busy
@@ -377,12 +376,16 @@ impl Worker {
             let in_call = self.shared.ledger().position().1 == Moment::Call;
             let busy =
                 stat.state == b'R' && (worked < patience * 6 / 10 || (limits.shared && !in_call));
-            if busy && since.elapsed() < patience * STARVED {
-                continue;
+            let limit = if busy { patience * STARVED } else { patience };
+            if since.elapsed() >= limit {
+                let millis = since.elapsed().as_millis() as u64;
+                self.kill();
+                return Waited::Died(Death::Hang { millis });
             }
-            let millis = since.elapsed().as_millis() as u64;
-            self.kill();
-            return Waited::Died(Death::Hang { millis });
+            if late {
+                self.kill();
+                return Waited::OutOfTime;
+            }
         }
     }
 

@@ -11,19 +11,16 @@ use crate::spec::RuleId;
 /// Of the blocks that are live when reading one kills the process, so many are read.
 const MAX_READ: usize = 200;
 
+/// Bytes stored in a block that may be none.
+const STORED: u64 = 64 << 20;
+
 /// Adds the guilty operation with its check. `false` if the evidence cannot be had from C.
 pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
     let evidence = &t.case.finding.evidence;
     match *evidence {
         Evidence::UnexpectedPointer { .. } => pointer(t, op, "", "must fail"),
         Evidence::UnexpectedNull => null(t, op),
-        Evidence::BadAddress { .. } => {
-            let size = number(op.size().unwrap_or_default());
-            let condition = format!(
-                "((uintptr_t)q < 4096 || (uintptr_t)q >> 47 || (uintptr_t)q + {size} < (uintptr_t)q)"
-            );
-            pointer(t, op, &condition, "no such address")
-        }
+        Evidence::BadAddress { .. } => bad_address(t, op),
         Evidence::Misaligned { alignment, .. } => {
             let condition = format!("(uintptr_t)q % {alignment} != 0");
             pointer(t, op, &condition, &format!("not a multiple of {alignment}"))
@@ -108,13 +105,35 @@ fn pointer(t: &mut Translator<'_>, op: &Op, condition: &str, what: &str) -> bool
     true
 }
 
+/// Where the address is depends on the run, but storing at both ends of a block that is none ends the process wherever.
+fn bad_address(t: &mut Translator<'_>, op: &Op) -> bool {
+    let size = op.size().unwrap_or_default();
+    let doing = name(t, op);
+    t.need(Need::Doing);
+    t.line(format!("doing = \"{doing}\";"));
+    let end = format!("(uintptr_t)q + {}", number(size.max(1) - 1));
+    let condition = format!("((uintptr_t)q < 4096 || ({end}) >> 47 || {end} < (uintptr_t)q)");
+    if !pointer(t, op, &condition, "no such address") {
+        return false;
+    }
+    t.need(Need::Fill);
+    t.line(format!("fill(q, {}, 1);", number(size.min(STORED))));
+    if size > STORED {
+        t.line(format!(
+            "if (q != NULL) ((char *)q)[{}] = 1;",
+            number(size - 1)
+        ));
+    }
+    true
+}
+
 fn null(t: &mut Translator<'_>, op: &Op) -> bool {
     let Some(gave) = call_into_q(t, op) else {
         return false;
     };
     let name = name(t, op);
     let condition = match op.expect {
-        Expect::AsBefore => format!("given && {}", gave.no),
+        Expect::AsBefore | Expect::AsEarlier => format!("given && {}", gave.no),
         _ => gave.no.to_owned(),
     };
     t.line(format!("if ({condition})"));

@@ -16,7 +16,7 @@ use super::commands;
 use super::evidence::{Contrast, contrast};
 use super::sources;
 use super::words::wrap;
-use crate::program::{Call, Expect, Op};
+use crate::program::{Call, Expect};
 use crate::run::verdict::{Provider, SubjectInfo};
 use crate::shadow::{Case, Death, Evidence};
 use crate::spec::{Rule, RuleId};
@@ -73,7 +73,7 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
             death: Death::Exit { .. },
             ..
         } => run_in_child(t),
-        Evidence::Died { .. } => {
+        Evidence::Died { .. } | Evidence::BadAddress { .. } => {
             t.need(Need::Signals);
             t.line("catch_signals();");
         }
@@ -130,11 +130,26 @@ fn add_step(t: &mut Translator<'_>, step: Step) -> Option<()> {
 
 /// The allocation that the guilty operation had to do as well as.
 fn measured_against(case: &Case) -> Option<usize> {
-    case.op().filter(|op| op.expect == Expect::AsBefore)?;
-    let makes = |op: &Op| op.call.allocates() || op.call.reallocates();
-    case.program.ops[..case.finding.op_index]
-        .iter()
-        .rposition(makes)
+    let guilty = case.op()?;
+    let before = &case.program.ops[..case.finding.op_index];
+    match guilty.expect {
+        Expect::AsBefore => before
+            .iter()
+            .rposition(|op| op.call.allocates() || op.call.reallocates()),
+        Expect::AsEarlier => {
+            let mut limited = false;
+            let mut last = None;
+            for (index, op) in before.iter().enumerate() {
+                if op.call == Call::Limit {
+                    limited = op.a != 0;
+                } else if !limited && op.asks_the_same(guilty) {
+                    last = Some(index);
+                }
+            }
+            last
+        }
+        _ => None,
+    }
 }
 
 /// Runs the rest in a child, since the subject ends its process.
