@@ -204,7 +204,7 @@ fn start(launch: Launch, info: SubjectInfo) -> Result<Launched, CheckError> {
 fn finish(
     mut launch: Launch,
     mut info: SubjectInfo,
-    worker: Worker,
+    mut worker: Worker,
     found: &[Found],
     said: String,
 ) -> Result<Launched, CheckError> {
@@ -223,9 +223,20 @@ fn finish(
         });
     }
     info.entry_points = found.iter().filter_map(entry_point).collect();
-    // Workers started for a first call must look up nothing that is not there: a failed lookup allocates.
+    // A failed lookup allocates, and every program is to find a heap that nothing has touched: from here on workers
+    // look up only what is there, and this first one is replaced if it did otherwise.
+    let mut in_vain = 0;
     if let Carrier::Linked { symbols, .. } | Carrier::Opened { symbols, .. } = &mut launch.carrier {
+        in_vain = symbols.len();
         symbols.retain(|(name, _)| own(name));
+        in_vain -= symbols.len();
+    }
+    if in_vain > 0 {
+        let path = info
+            .path
+            .clone()
+            .unwrap_or_else(|| info.name.clone().into());
+        (worker, ..) = Worker::start(&launch).map_err(|error| refused(&path, error))?;
     }
     Ok(Launched {
         launch,

@@ -99,3 +99,15 @@ fn dmalloc() {
         &["calloc-wrap", "malloc-errno"],
     );
 }
+
+#[test]
+fn scudo() {
+    check(
+        "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.scudo_standalone-x86_64.so",
+        &[
+            "aligned-alloc-nonmultiple",
+            "memalign-errno",
+            "oom-returns-null",
+        ],
+    );
+}

@@ -63,6 +63,7 @@ faulty! {
     footer_in_block breaks "metadata-inviolate", Short;
     wipes_neighbour breaks "content-stable", Long;
     never_frees breaks "free-makes-available", Long;
+    size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
     keeps_lock breaks "no-stale-success" | "call-returns" | "calloc-wrap", Short;
     aborts_without_memory breaks "oom-returns-null", Long;
 

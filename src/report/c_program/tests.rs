@@ -2,7 +2,7 @@
 //! and a claim that does not hold must be.
 
 use super::*;
-use crate::program::{NO_SLOT, Slot};
+use crate::program::{NO_SLOT, Op, Slot};
 use crate::report::sample::{case, failed, gave, rule, subject};
 use crate::shadow::{Moment, Outcome};
 use std::path::PathBuf;
