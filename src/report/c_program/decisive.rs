@@ -133,7 +133,10 @@ fn null(t: &mut Translator<'_>, op: &Op) -> bool {
     };
     let name = name(t, op);
     let condition = match op.expect {
-        Expect::AsBefore | Expect::AsEarlier => format!("given && {}", gave.no),
+        Expect::AsBefore | Expect::AsEarlier => {
+            t.need(Need::Given);
+            format!("given && {}", gave.no)
+        }
         _ => gave.no.to_owned(),
     };
     t.line(format!("if ({condition})"));
