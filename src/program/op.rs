@@ -244,6 +244,16 @@ pub struct Program {
 }
 
 impl Program {
+    /// The bytes that may still be mapped, as the last `limit` before the operation at `index` has it.
+    pub fn limit_at(&self, index: usize) -> Option<u64> {
+        let upto = self.ops.iter().take(index + 1);
+        let mut limits = upto.filter(|op| op.call == Call::Limit);
+        limits
+            .next_back()
+            .map(|op| op.a)
+            .filter(|&bytes| bytes != 0)
+    }
+
     /// The calls the program makes, each once, in the order of [`Call::ALL`].
     pub fn calls(&self) -> impl Iterator<Item = Call> {
         let mut made = [false; Call::ALL.len()];

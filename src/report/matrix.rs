@@ -71,7 +71,7 @@ fn summary(rows: &[MutantRow], out: &mut dyn Write) -> io::Result<()> {
     let elapsed: Duration = rows.iter().map(|row| row.elapsed).sum();
     writeln!(
         out,
-        "{} in {}: {caught} caught, {survived} survived, {mistaken} caught by another rule",
+        "{}, checked for {} in all: {caught} caught, {survived} survived, {mistaken} caught by another rule",
         count(rows.len(), "mutant"),
         seconds(elapsed)
     )
@@ -109,7 +109,8 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("trusts a stale flag").count(), 1);
-        let last = "2 mutants in 1.2 s: 1 caught, 1 survived, 0 caught by another rule\n";
+        let last =
+            "2 mutants, checked for 1.2 s in all: 1 caught, 1 survived, 0 caught by another rule\n";
         assert!(text.ends_with(last), "{text}");
     }
 }

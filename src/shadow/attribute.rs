@@ -86,7 +86,7 @@ fn in_call(
             _ => {}
         }
     }
-    if under_limit(program, index) && op.size().is_some() {
+    if program.limit_at(index).is_some() && op.size().is_some() {
         rules.push(RuleId::OomReturnsNull);
     }
     if op.size().is_some_and(|size| size >= SCARCE) {
@@ -141,13 +141,6 @@ fn origin(program: &Program, index: usize) -> Origin {
         }
     }
     origin
-}
-
-fn under_limit(program: &Program, index: usize) -> bool {
-    let mut limits = program.ops[..=index]
-        .iter()
-        .filter(|op| op.call == Call::Limit);
-    limits.next_back().is_some_and(|op| op.a != 0)
 }
 
 /// Whether the fault lies just past the block that was being resized.

@@ -124,20 +124,17 @@ fn no_block_where_there_must_be_one() {
         "errno 12",
     );
     // Measured against the same request before the limit, and not against the one under it.
-    let size = 1 << 30;
     let limit = |bytes| Op::new(Call::Limit, NO_SLOT, bytes, 0);
-    let again = malloc(3, size).expecting(Expect::AsEarlier);
-    let ops = [malloc(1, size), limit(4096), malloc(2, size), again];
-    let outcomes = [gave(16), gave(0), gave(0)];
-    shown(
-        RuleId::OomRecovers,
-        &ops,
-        &outcomes,
-        none.clone(),
-        "errno 12",
+    let again = malloc(3, u64::MAX).expecting(Expect::AsEarlier);
+    let ops = [limit(4096), malloc(1, u64::MAX), limit(0), again];
+    not_shown(RuleId::OomRecovers, &ops, &[], none.clone());
+    let ops = [malloc(0, 100), limit(1 << 20), malloc(1, 100)];
+    let scarce = case(RuleId::OomRecovers, &ops, &[gave(16)], none.clone());
+    let rule = rule(RuleId::OomRecovers);
+    assert_eq!(
+        c_program(&scarce, &subject("x.so"), &rule, &PathBuf::from("a.c")),
+        None
     );
-    let ops = [limit(4096), malloc(1, size), again];
-    not_shown(RuleId::OomRecovers, &ops, &[gave(0), gave(0)], none.clone());
     let aligned = Op::new(Call::PosixMemalign, 0, 24, 10).expecting(Expect::Pointer);
     shown(
         RuleId::AlignLarge,
