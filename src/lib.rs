@@ -9,8 +9,10 @@
 //! - [`subject`]: the allocators under test behind one trait, and the mutants that prove the checks.
 //! - [`run`]: executing programs in disposable worker processes.
 //! - [`report`]: findings and verdicts for people and for programs.
+//! - [`bench`](mod@bench): how fast the harness and the reference are.
 //! - [`cli`]: the command line.
 
+pub mod bench;
 pub mod cli;
 pub mod program;
 pub mod pymalloc;

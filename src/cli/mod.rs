@@ -4,6 +4,7 @@
 //! and what to do. Exit status 0: conformant; 1: not; 2: the subject or the arguments could not be used; 3: the
 //! harness failed.
 
+mod bench;
 mod check;
 mod completions;
 mod man;
@@ -42,6 +43,7 @@ enum Command {
     Replay(replay::Arguments),
     Rules(rules::Arguments),
     Mutants(mutants::Arguments),
+    Bench(bench::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -96,6 +98,7 @@ fn carry_out() -> u8 {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Rules(arguments) => rules::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, Cli::command()),
         Command::Man(arguments) => man::run(arguments, Cli::command()),
     };

@@ -11,6 +11,7 @@ mod matrix;
 #[cfg(test)]
 mod sample;
 pub mod save;
+pub mod speed;
 pub mod terminal;
 mod trace;
 pub mod words;

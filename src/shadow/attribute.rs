@@ -72,6 +72,10 @@ fn in_call(
         Call::FreeAlignedSized => rules.push(RuleId::FreeAlignedSizedEquiv),
         _ => {}
     }
+    // A program in which an ordinary size does as well has that.
+    if op.size() == Some(0) && op.call.allocates() {
+        rules.push(zero_rule(op.call));
+    }
     rules.extend_from_slice(impossible(op));
     if op.call.takes_alignment() {
         match op.call {
@@ -108,9 +112,6 @@ fn in_call(
     }
     if zero && !op.call.allocates() {
         rules.extend([RuleId::ZeroBlockOwned, RuleId::ZeroFreeable]);
-    }
-    if op.size() == Some(0) && op.call.allocates() {
-        rules.push(zero_rule(op.call));
     }
     if over_aligned && matches!(op.call, Call::Free | Call::UsableSize | Call::Stretch) {
         rules.push(RuleId::StartAddress);

@@ -31,6 +31,7 @@ pub enum Choice {
     ReallocZeroErrnoKept,
     ReallocZeroFreed,
     MemalignInvalidNull,
+    MemalignInvalidRounded,
     MemalignInvalidPointer,
     PmaErrnoSet,
     PmaErrnoKept,

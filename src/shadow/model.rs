@@ -1,23 +1,28 @@
 //! The model itself: every live block, and what to do when something about one is wrong.
 //!
-//! An operation passes through in two steps. [`Shadow::prepare`] verifies what must be true before the call and says
-//! what to pass; the executor makes the call; [`Shadow::settle`] takes the reply and checks everything that must be
+//! An operation passes through in three steps. [`Shadow::request`] says what to pass; [`Shadow::prepare`] verifies what
+//! must be true before the call; the executor makes the call; [`Shadow::settle`] takes the reply and checks everything that must be
 //! true of it. The model never calls the subject, so it can be driven by anything that gives replies.
 
 use super::block::Block;
-use super::contents::{Mismatch, Pattern};
+use super::contents::{self, Mismatch, Pattern};
 use super::cpython::Books;
 use super::ledger::{Choice, Ledger};
-use super::occupancy::{ADDRESS_END, Mark, Occupancy};
+use super::occupancy::{ADDRESS_END, Mark, Occupancy, prefetch};
 use super::{Evidence, Finding, Moment, Outcome};
 use crate::program::{Call, Expect, Op, Program, Slot};
 use crate::spec::{RuleId, RuleSet};
+use std::cell::Cell;
 use std::io;
 
 /// `errno` before every call: no error has this number.
 pub const ERRNO_BEFORE: i32 = 4242;
 /// The pointer variable of `posix_memalign` before every call, and the words beside it.
 pub const MEMPTR_BEFORE: u64 = 0x5afe_5afe_0000_1110;
+/// Bytes of a block that are asked for ahead, after which the processor sees by itself where it goes.
+const PREFETCHED: u64 = 256;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 /// Blocks verified beside the one at work when looking closely.
 const CLOSE_LOOK: usize = 256;
 
@@ -80,11 +85,11 @@ pub struct Conduct {
     pub closely: bool,
 }
 
-/// Why a run ends before its program does.
-#[derive(Debug)]
+/// Why a run ends before its program does. Small, since every check may answer with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A rule is broken.
-    Broken(Finding),
+    /// A rule is broken: see [`Shadow::take_finding`].
+    Broken,
     /// The subject's state is known to be ruined in a way that was reported before.
     Abandoned,
 }
@@ -110,6 +115,17 @@ pub struct Reply {
     pub beside: [u64; 2],
     /// `errno` after the call.
     pub errno: i32,
+}
+
+/// The size as which a block is filled when it is resized. A large one is written only in places, so that of what a
+/// smaller one keeps neither the end nor, if that is small, the rest would be known.
+pub(super) fn filled_for(op: &Op, before: &Block) -> u64 {
+    match op.size() {
+        Some(size) if op.call.reallocates() && before.size > contents::WHOLE => {
+            before.size.min(size)
+        }
+        _ => before.size,
+    }
 }
 
 /// The operation being settled.
@@ -146,6 +162,8 @@ pub struct Shadow<'l> {
     born: u64,
     /// What each operation gave last, if anybody wants to know.
     outcomes: Vec<Outcome>,
+    /// The rule broken, if one was.
+    found: Cell<Option<Finding>>,
 }
 
 impl<'l> Shadow<'l> {
@@ -172,6 +190,7 @@ impl<'l> Shadow<'l> {
             live_bytes: 0,
             born: 0,
             outcomes: Vec::new(),
+            found: Cell::new(None),
         })
     }
 
@@ -222,6 +241,11 @@ impl<'l> Shadow<'l> {
         self.live_bytes
     }
 
+    /// What was found when a check last answered [`Stop::Broken`].
+    pub fn take_finding(&self) -> Option<Finding> {
+        self.found.take()
+    }
+
     /// What each operation gave so far; empty unless looking closely.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
@@ -233,6 +257,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// The block in a slot.
+    #[inline]
     pub fn block(&self, slot: Slot) -> Block {
         self.blocks
             .get(slot as usize)
@@ -241,9 +266,10 @@ impl<'l> Shadow<'l> {
     }
 
     /// Whether an operation has nothing to work on, because the allocation into its slot failed.
+    #[inline]
     pub fn idle(&self, op: &Op) -> bool {
-        let block = self.block(op.slot);
-        block.failed && !op.call.allocates()
+        let block = self.blocks.get(op.slot as usize);
+        block.is_some_and(|block| block.failed) && !op.call.allocates()
     }
 
     /// Skips an operation that cannot be made, keeping the slots as the program means them.
@@ -253,28 +279,56 @@ impl<'l> Shadow<'l> {
         }
     }
 
+    /// What an operation works on.
+    #[inline]
+    pub fn request(&self, op: &Op) -> Request {
+        Request {
+            before: self.block(op.slot),
+        }
+    }
+
     /// Verifies what must be true before the call.
     ///
     /// # Errors
     ///
     /// A finding, or that the state is ruined.
     #[inline]
-    pub fn prepare(&mut self, index: usize, op: &Op) -> Result<Request, Stop> {
+    pub fn prepare(&mut self, index: usize, op: &Op, request: &Request) -> Checked {
         let at = At { index, op: *op };
-        let before = self.block(op.slot);
+        let before = &request.before;
         if before.is_live() {
             if op.call.frees() || op.call.reallocates() {
-                self.verify(at, op.slot, &before, RuleId::ContentStable)?;
+                self.verify(at, op.slot, before, RuleId::ContentStable)?;
+                if filled_for(op, before) != before.size {
+                    self.write(&before.holding(filled_for(op, before)), 0);
+                }
                 if op.call.reallocates() && self.conduct.closely {
                     self.verify_others(at, RuleId::ContentStable)?;
                 }
                 self.occupancy.clear(before.address, before.extent());
                 self.ledger.resizing(before.address, before.size);
             } else if op.call == Call::Stretch {
-                self.verify(at, op.slot, &before, RuleId::ContentStable)?;
+                self.verify(at, op.slot, before, RuleId::ContentStable)?;
             }
         }
-        Ok(Request { before })
+        Ok(())
+    }
+
+    /// Brings into the cache what operations to come will look at: of one far ahead the slot, of one that is near the
+    /// block in it. With many blocks live, most of the time would be spent waiting for them.
+    #[inline]
+    pub fn look_ahead(&self, far: &Op, near: &Op) {
+        prefetch(self.blocks.as_ptr().wrapping_add(far.slot as usize));
+        if let Some(block) = self
+            .blocks
+            .get(near.slot as usize)
+            .filter(|block| block.is_live())
+        {
+            for line in (0..block.size.min(PREFETCHED)).step_by(LINE) {
+                prefetch(block.pointer().wrapping_add(line as usize));
+            }
+            self.occupancy.prefetch(block.address);
+        }
     }
 
     /// Checks everything that must be true of a reply.
@@ -371,11 +425,12 @@ impl<'l> Shadow<'l> {
         if !wanted || self.conduct.muted.contains(rule, at.op.call) {
             return Ok(());
         }
-        Err(Stop::Broken(Finding {
+        self.found.set(Some(Finding {
             rule,
             op_index: at.index,
             evidence,
-        }))
+        }));
+        Err(Stop::Broken)
     }
 
     /// A rule is broken in a way that makes everything after it meaningless.
@@ -415,6 +470,14 @@ impl<'l> Shadow<'l> {
         // subject's and the worker's death is the finding.
         self.verify_by(at, slot, block, rule, || unsafe {
             block.pattern.verify(block.pointer(), length, filled)
+        })
+    }
+
+    /// Verifies the end of a large block.
+    pub(super) fn verify_tail(&self, at: At, slot: Slot, block: &Block, rule: RuleId) -> Checked {
+        // SAFETY: as in `verify_prefix`.
+        self.verify_by(at, slot, block, rule, || unsafe {
+            block.pattern.verify_tail(block.pointer(), block.size)
         })
     }
 
@@ -525,7 +588,8 @@ impl<'l> Shadow<'l> {
     }
 
     /// Fills a block from offset `from` on.
-    fn write(&self, block: &Block, from: u64) {
+    #[inline]
+    pub(super) fn write(&self, block: &Block, from: u64) {
         if self.conduct.stores {
             self.ledger.count(RuleId::AllocNonnullUsable);
             self.ledger.enter(Moment::Touch);
@@ -611,8 +675,7 @@ impl<'l> Shadow<'l> {
 
     /// Remembers what came of a request that is expected to do as well later.
     fn remember(&mut self, op: &Op, gave: bool) {
-        // Most programs have none.
-        if self.earlier.is_empty() || self.limited {
+        if self.limited {
             return;
         }
         let request = (op.call, op.a, op.b);
@@ -624,9 +687,14 @@ impl<'l> Shadow<'l> {
         }
     }
 
-    /// Checks what the program itself expects of a call that returns a block.
+    /// Checks what the program itself expects of a call that returns a block: in most programs nothing.
+    #[inline]
     pub(super) fn check_expectation(&mut self, at: At, before: u64, address: u64) -> Checked {
         let expect = at.op.expect;
+        if expect == Expect::Any && self.earlier.is_empty() {
+            self.last_gave = address != 0;
+            return Ok(());
+        }
         let as_before = match expect {
             Expect::AsBefore => self.last_gave,
             Expect::AsEarlier => self.gave_earlier(&at.op),

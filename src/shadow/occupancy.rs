@@ -3,7 +3,8 @@
 //! The only question asked on every operation is "does this block overlap a live one?", so the answer must not depend
 //! on how many blocks are live: a table indexed by address, not a tree. Words are atomic; setting returns the old bits,
 //! so two threads that are handed the same memory cannot both miss it. A block that covers whole regions, or whole spans
-//! of them, costs one word for each, so that a block of many TiB is as quickly marked as one of a few pages.
+//! of them, costs one word for each, so that a block of many TiB is as quickly marked as one of a few pages. Whoever has
+//! the table to itself pays for no locked instruction where most blocks lie: inside one region that is in use already.
 //!
 //! All memory is reserved when the table is made: nothing is allocated, mapped or locked afterwards.
 
@@ -80,20 +81,30 @@ impl Occupancy {
     ///
     /// The range must end below [`ADDRESS_END`].
     #[inline]
-    pub fn mark(&self, address: u64, size: u64) -> Mark {
+    pub fn mark(&mut self, address: u64, size: u64) -> Mark {
         let (first, last) = granules(address, size);
-        if first >> 6 == last >> 6 {
-            let mask = (!0 << (first & 63)) & (!0 >> (63 - (last & 63)));
-            let taken = match self
-                .divide(address >> SPAN_BITS)
-                .and_then(|()| self.leaf(address >> REGION_BITS))
-            {
-                Some(leaf) => leaf[word_in_region(first)].fetch_or(mask, Relaxed) & mask != 0,
-                None => true,
-            };
-            return if taken { Mark::Taken } else { Mark::Clear };
+        let Some(words) = self.words_mut(first, last) else {
+            return self.mark_range(first, last);
+        };
+        let mut taken = 0;
+        each_word(words, first, last, |word, mask| {
+            taken |= *word & mask;
+            *word |= mask;
+        });
+        if taken == 0 { Mark::Clear } else { Mark::Taken }
+    }
+
+    /// The words of the granules, if all lie in one region whose bits exist.
+    #[inline]
+    fn words_mut(&mut self, first: u64, last: u64) -> Option<&mut [AtomicU64]> {
+        let region = first >> (REGION_BITS - GRANULE_BITS);
+        let leaf = self.regions[region as usize].load(Relaxed);
+        if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED {
+            return None;
         }
-        self.mark_range(first, last)
+        let start = leaf_start(leaf);
+        let words = start + word_in_region(first)..=start + word_in_region(last);
+        self.leaves.get_mut(words)
     }
 
     #[cold]
@@ -162,15 +173,24 @@ impl Occupancy {
         }
     }
 
+    /// Brings the word of an address into the cache.
+    #[inline]
+    pub fn prefetch(&self, address: u64) {
+        let (first, _) = granules(address, 1);
+        let leaf = self.regions[(address >> REGION_BITS) as usize].load(Relaxed);
+        if leaf > COVERED {
+            prefetch(&raw const self.leaves[leaf_start(leaf) + word_in_region(first)]);
+        }
+    }
+
     /// Clears a range that was marked as it is given here.
     #[inline]
     pub fn clear(&mut self, address: u64, size: u64) {
         let (first, last) = granules(address, size);
-        if first >> 6 == last >> 6 && self.shared.is_empty() {
-            let mask = (!0 << (first & 63)) & (!0 >> (63 - (last & 63)));
-            if let Some(leaf) = self.leaf(address >> REGION_BITS) {
-                leaf[word_in_region(first)].fetch_and(!mask, Relaxed);
-            }
+        if self.shared.is_empty()
+            && let Some(words) = self.words_mut(first, last)
+        {
+            each_word(words, first, last, |word, mask| *word &= !mask);
             return;
         }
         self.clear_range(first, last);
@@ -259,7 +279,6 @@ impl Occupancy {
             index < LEAVES,
             "more than 64 GiB of address space is partly in use"
         );
-        // Leaf 0 is entry 2: 0 and 1 have meanings of their own.
         let leaf = index as u64 + 2;
         match entry.compare_exchange(0, leaf, Relaxed, Relaxed) {
             Ok(_) => Some(self.leaf_at(leaf)),
@@ -270,7 +289,7 @@ impl Occupancy {
 
     #[inline]
     fn leaf_at(&self, leaf: u64) -> &[AtomicU64] {
-        let start = (leaf as usize - 2) * REGION_WORDS;
+        let start = leaf_start(leaf);
         &self.leaves[start..start + REGION_WORDS]
     }
 
@@ -314,6 +333,34 @@ impl Occupancy {
     }
 }
 
+/// Where the bits of a leaf begin, by its entry: leaf 0 is entry 2, since 0 and 1 have meanings of their own.
+#[inline]
+fn leaf_start(entry: u64) -> usize {
+    (entry as usize - 2) * REGION_WORDS
+}
+
+/// Calls `change` with each of the words that hold the granules from `first` to `last`, and the mask of those in it.
+#[inline]
+fn each_word(
+    words: &mut [AtomicU64],
+    first: u64,
+    last: u64,
+    mut change: impl FnMut(&mut u64, u64),
+) {
+    let (head, tail) = (!0 << (first & 63), !0 >> (63 - (last & 63)));
+    match words {
+        [word] => change(word.get_mut(), head & tail),
+        [start, middle @ .., end] => {
+            change(start.get_mut(), head);
+            for word in middle {
+                change(word.get_mut(), !0);
+            }
+            change(end.get_mut(), tail);
+        }
+        [] => {}
+    }
+}
+
 /// The mask of one word of a run of words.
 fn end_mask(index: usize, first: usize, last: usize, (head, tail): (u64, u64)) -> u64 {
     let mut mask = !0;
@@ -324,6 +371,14 @@ fn end_mask(index: usize, first: usize, last: usize, (head, tail): (u64, u64)) -
         mask &= tail;
     }
     mask
+}
+
+/// Asks for the cache line at a place, which need not exist.
+#[inline]
+pub(super) fn prefetch<T>(place: *const T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a hint to the processor, which takes any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
 }
 
 /// The first and the last granule of a block.
@@ -375,6 +430,14 @@ impl std::ops::Deref for Reserved {
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `base` is a live mapping of `words` zeroed or written words, unmapped only when `self` is dropped.
         unsafe { std::slice::from_raw_parts(self.base, self.words) }
+    }
+}
+
+impl std::ops::DerefMut for Reserved {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [AtomicU64] {
+        // SAFETY: as above, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.base, self.words) }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::allocate::fitting_alignment;
 use super::block::{Block, History};
 use super::ledger::Choice;
-use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
+use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow, filled_for};
 use super::{Evidence, contents};
 use crate::spec::RuleId;
 
@@ -11,6 +11,7 @@ use crate::spec::RuleId;
 const UNDEAD: usize = 8;
 
 impl Shadow<'_> {
+    #[inline]
     pub(super) fn settle_reallocation(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         match (reply.value, before.is_live()) {
             (0, false) => self.settle_null_of_null(at, reply),
@@ -41,9 +42,20 @@ impl Shadow<'_> {
             return self.settle_zero_null(at, before, reply);
         }
         self.reinstate(at, before, History::SurvivedFailure);
-        let rule = self.keeping_rule(before);
-        self.verify(at, at.op.slot, before, rule)?;
+        self.verify_kept(at, before)?;
         self.settle_null(at, reply)
+    }
+
+    /// Verifies a block whose resize failed, and fills it again as what it is.
+    fn verify_kept(&mut self, at: At, before: &Block) -> Checked {
+        let rule = self.keeping_rule(before);
+        let filled = filled_for(&at.op, before);
+        self.verify_prefix(at, at.op.slot, before, filled, filled, rule)?;
+        if filled != before.size {
+            self.verify_tail(at, at.op.slot, before, rule)?;
+            self.write(before, 0);
+        }
+        Ok(())
     }
 
     /// `realloc(p, 0)` gave no block. Whether it freed the old one is anybody's guess, so it is never used again.
@@ -69,6 +81,7 @@ impl Shadow<'_> {
         Ok(())
     }
 
+    #[inline]
     fn settle_resized(&mut self, at: At, before: &Block, address: u64, reply: &Reply) -> Checked {
         let was_live = before.is_live();
         if !was_live {
@@ -134,7 +147,7 @@ impl Shadow<'_> {
                 at.op.slot,
                 &block,
                 kept,
-                before.size,
+                filled_for(&at.op, before),
                 RuleId::ReallocContent,
             )?;
         }
