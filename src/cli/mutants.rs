@@ -16,7 +16,7 @@ use std::time::Duration;
 pub struct Arguments {
     /// The mutants to run [default: all]
     names: Vec<String>,
-    /// Time for each: 500ms, 10s
+    /// Time for each, beside the programs that were made for its rule: 500ms, 10s
     #[arg(long, value_parser = values::duration, default_value = "2s")]
     time: Duration,
     /// The seed of every random choice

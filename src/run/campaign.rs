@@ -4,6 +4,7 @@ use super::investigate;
 use super::launch::Launched;
 use super::learn::Learned;
 use super::plan::{Item, Plan};
+use super::process;
 use super::protocol::Ended;
 use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
@@ -40,6 +41,12 @@ impl Budget {
     /// When no new program is begun.
     pub fn deadline(&self) -> Instant {
         self.started + self.time
+    }
+
+    /// The same on the monotonic clock, in nanoseconds.
+    pub fn last(&self) -> u64 {
+        let left = self.latest().saturating_duration_since(Instant::now());
+        process::now() + left.as_nanos() as u64
     }
 
     /// When the last program and the last finding are cut short.
@@ -100,7 +107,7 @@ impl Known {
 
 /// What tells two findings of one rule apart: for rules about arguments and errors the entry point, each having a path
 /// of its own to fail on; for all others nothing.
-fn cause(rule: RuleId, call: Option<Call>) -> Call {
+pub(super) fn cause(rule: RuleId, call: Option<Call>) -> Call {
     let by_entry_point = matches!(
         rule,
         RuleId::MallocErrno
@@ -452,6 +459,7 @@ impl Seat<'_> {
                 &item.program,
                 conduct,
                 deadline,
+                campaign.budget.last(),
                 &campaign.totals,
             );
             return run.map_err(|error| refused(&error));
@@ -484,7 +492,8 @@ impl Seat<'_> {
             },
         };
         campaign.workers.fetch_add(1, Relaxed);
-        worker.set_patience(patience.unwrap_or(campaign.launch.patience));
+        let patience = patience.unwrap_or(campaign.launch.patience);
+        worker.set_limits(patience, campaign.budget.last());
         let run = worker
             .run(program, conduct, deadline, &campaign.totals)
             .map_err(|error| refused(&error))?;

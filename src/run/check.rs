@@ -317,6 +317,19 @@ fn obstacle(rule: &Rule, profile: &Profile, info: &SubjectInfo, hooked: bool) ->
     })
 }
 
+/// What a library that replaces `malloc` must replace.
+const CORE: [&str; 4] = ["malloc", "calloc", "realloc", "free"];
+/// What else makes blocks, or reads what lies beside them, in the C library's own heap. `reallocarray` calls whatever
+/// `realloc` there is, and `malloc_trim` has nothing to do with blocks.
+const BESIDES: [&str; 6] = [
+    "aligned_alloc",
+    "posix_memalign",
+    "memalign",
+    "valloc",
+    "pvalloc",
+    "malloc_usable_size",
+];
+
 /// Findings about a library as a whole.
 fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -342,21 +355,21 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
         }
     };
     if info.kind == "preload" {
-        let foreign = |core: bool| -> Vec<&str> {
-            let is_core = |name: &str| ["malloc", "calloc", "realloc", "free"].contains(&name);
+        let foreign = |wanted: &[&str]| -> Vec<&str> {
             let others = info
                 .entry_points
                 .iter()
                 .filter(|entry| matches!(entry.provider, Provider::Other(_)));
             others
                 .map(|entry| entry.name)
-                .filter(|name| is_core(name) == core)
+                .filter(|name| wanted.contains(name))
                 .collect()
         };
-        for (rule, names) in [
-            (RuleId::InterposeCore, foreign(true)),
-            (RuleId::InterposeComplete, foreign(false)),
+        for (rule, wanted) in [
+            (RuleId::InterposeCore, CORE.as_slice()),
+            (RuleId::InterposeComplete, BESIDES.as_slice()),
         ] {
+            let names = foreign(wanted);
             if !names.is_empty() {
                 let what = format!(
                     "does not define {}: the C library would serve it from another heap",

@@ -46,16 +46,7 @@ pub fn facts(totals: &Ledger, rules: &RuleSet) -> BTreeMap<RuleId, String> {
         ),
     );
     tell(RuleId::ReallocP0, realloc_zero(totals));
-    tell(
-        RuleId::MemalignInvalid,
-        either(
-            totals,
-            MemalignInvalidNull,
-            MemalignInvalidPointer,
-            "memalign refuses an alignment that is not a power of two",
-            "memalign accepts an alignment that is not a power of two",
-        ),
-    );
+    tell(RuleId::MemalignInvalid, memalign_invalid(totals));
     tell(
         RuleId::PmaErrno,
         either(
@@ -95,6 +86,26 @@ fn choose(totals: &Ledger, call: &str, null: Choice, pointer: Choice) -> Option<
             "{call} returns sometimes NULL, sometimes a unique pointer"
         )),
     }
+}
+
+fn memalign_invalid(totals: &Ledger) -> Option<String> {
+    let rounded = either(
+        totals,
+        Choice::MemalignInvalidRounded,
+        Choice::MemalignInvalidPointer,
+        "rounds it up to the next power of two",
+        "takes it for less than the next power of two",
+    );
+    let refused = totals.noted(Choice::MemalignInvalidNull);
+    let what = match (refused, rounded) {
+        (false, None) => return None,
+        (true, None) => "refuses it".to_owned(),
+        (false, Some(rounded)) => rounded,
+        (true, Some(rounded)) => format!("sometimes refuses it, sometimes {rounded}"),
+    };
+    Some(format!(
+        "memalign with an alignment that is not a power of two {what}"
+    ))
 }
 
 fn either(

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const LENGTHS: [usize; 12] = [
     64, 256, 2_000, 128, 500, 20_000, 400, 5_000, 64, 1_000, 100_000, 300,
 ];
+/// One program in so many is a random one while there are others.
+const EVERY: usize = 4;
 /// Bytes that products beyond 32 bits take.
 const ROOMY: u64 = 8 << 30;
 /// The share of the time that one program of the plan may take.
@@ -125,13 +127,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The same plan with what was made for this rule first, and without random programs.
-    #[must_use]
-    pub fn about(mut self, rule: RuleId) -> Plan<'a> {
-        self.items
-            .sort_by_key(|item| item.program.rule != Some(rule));
-        self.random = None;
-        self
+    /// What was made for this rule, and what was made for others; neither with random programs.
+    pub fn divided(self, rule: RuleId) -> [Plan<'a>; 2] {
+        let made_for_it = |item: &Item| item.program.rule == Some(rule);
+        let (own, others) = self.items.into_iter().partition(made_for_it);
+        [own, others].map(|items| Plan {
+            items,
+            random: None,
+        })
     }
 
     /// Random programs alone.
@@ -155,13 +158,23 @@ impl<'a> Plan<'a> {
         self.random.is_none() && self.items.len() == 1
     }
 
-    /// The item of this number; `None` beyond the last.
+    /// The item of this number; `None` beyond the last. Among the others there is a random program now and then from
+    /// the start, so that there are some however slow the subject or the machine is.
     pub fn item(&self, index: usize) -> Option<Item> {
-        if let Some(item) = self.items.get(index) {
+        let Some((vocabulary, seed)) = self.random else {
+            return self.items.get(index).cloned();
+        };
+        let before = index / EVERY;
+        let is_random = index % EVERY == EVERY - 1;
+        if let Some(item) = self.items.get(index - before).filter(|_| !is_random) {
             return Some(item.clone());
         }
-        let (vocabulary, seed) = self.random?;
-        let number = index - self.items.len();
+        let all = self.items.len() + self.items.len() / (EVERY - 1);
+        let number = if index < all {
+            before
+        } else {
+            index - self.items.len()
+        };
         let seed = seed
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(number as u64);

@@ -4,7 +4,7 @@ use super::learn::Learned;
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
 use super::shared::Shared;
-use crate::program::{Call, Op, Program};
+use crate::program::{Op, Program};
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -28,6 +28,8 @@ const MUCH_OUTPUT: u64 = 1 << 20;
 const KEPT_OUTPUT: usize = 600;
 /// How much longer than the limit a process that gets no processor time is waited for.
 const STARVED: u32 = 10;
+/// The part of its patience that a process must have worked inside a call for it to hang there: one in so many.
+const BUSY: u32 = 4;
 /// The part of its patience for which a supervisor waits for a worker that should have stopped: one in so many.
 const GRACE: u32 = 4;
 /// Clock ticks a second in `/proc`.
@@ -81,6 +83,8 @@ struct Limits {
     latest: u64,
     /// Whether the harness has work of its own in between, which is not to be taken for hanging.
     shared: bool,
+    /// When to stop it even inside a call that may be hanging, in nanoseconds of the monotonic clock.
+    last: u64,
 }
 
 /// What waiting for a worker came to.
@@ -117,21 +121,24 @@ pub struct Worker {
     /// What a subject that prints much wrote first.
     early: String,
     patience: Duration,
+    last: u64,
 }
 
 impl Launch {
-    fn limits(&self, deadline: u64) -> Limits {
-        Limits::until(deadline, self.patience)
+    fn limits(&self, deadline: u64, last: u64) -> Limits {
+        Limits::until(deadline, self.patience, last)
     }
 }
 
 impl Limits {
-    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer.
-    fn until(deadline: u64, patience: Duration) -> Limits {
+    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer. A call that
+    /// began before is given its time if there is that much until `last`: it may be hanging.
+    fn until(deadline: u64, patience: Duration, last: u64) -> Limits {
         Limits {
             patience,
             latest: deadline.saturating_add((patience / GRACE).as_nanos() as u64),
             shared: true,
+            last,
         }
     }
 }
@@ -152,6 +159,7 @@ impl Worker {
                 patience,
                 latest: u64::MAX,
                 shared: false,
+                last: u64::MAX,
             },
             |_| Duration::ZERO,
         );
@@ -176,12 +184,15 @@ impl Worker {
         program: &Program,
         conduct: &Conduct,
         deadline: u64,
+        last: u64,
         total: &Ledger,
     ) -> io::Result<Run> {
         let shared = Shared::create()?;
         shared.give(&Order::run(program.rule, conduct, deadline), &program.ops)?;
         let mut worker = Worker::spawn(launch, shared, true)?;
-        let waited = worker.wait(launch.limits(deadline), |index| effort(program, index));
+        let waited = worker.wait(launch.limits(deadline, last), |index| {
+            effort(program, index)
+        });
         total.absorb(worker.shared.ledger());
         Ok(worker.conclude(waited))
     }
@@ -226,6 +237,7 @@ impl Worker {
             output,
             early: String::new(),
             patience: launch.patience,
+            last: u64::MAX,
         })
     }
 
@@ -244,7 +256,7 @@ impl Worker {
         self.shared
             .give(&Order::run(program.rule, conduct, deadline), &program.ops)?;
         let patience = self.patience;
-        let waited = self.wait(Limits::until(deadline, patience), |index| {
+        let waited = self.wait(Limits::until(deadline, patience, self.last), |index| {
             effort(program, index)
         });
         total.absorb(self.shared.ledger());
@@ -262,7 +274,7 @@ impl Worker {
         let waited = self.wait(
             Limits {
                 shared: false,
-                ..Limits::until(deadline, time + self.patience)
+                ..Limits::until(deadline, time + self.patience, u64::MAX)
             },
             |_| Duration::ZERO,
         );
@@ -278,9 +290,10 @@ impl Worker {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Changes how long a call may take before it counts as hanging.
-    pub fn set_patience(&mut self, patience: Duration) {
+    /// Changes how long a call may take before it counts as hanging, and when a program is stopped even inside one.
+    pub fn set_limits(&mut self, patience: Duration, last: u64) {
         self.patience = patience;
+        self.last = last;
     }
 
     /// What became of the last order.
@@ -366,16 +379,21 @@ impl Worker {
             let stat = Stat::of(self.at_work());
             let started = *ticks.get_or_insert(stat.ticks);
             let patience = limits.patience + effort(now.1);
-            let late = process::now() > limits.latest;
+            let in_call = self.shared.ledger().position().1 == Moment::Call;
+            let late = process::now()
+                > if in_call {
+                    limits.latest.max(limits.last)
+                } else {
+                    limits.latest
+                };
             if since.elapsed() < patience && !late {
                 continue;
             }
             // A process that wants the processor and does not get it is not hanging, and neither is one that is busy
             // with what the harness does for itself.
             let worked = Duration::from_millis((stat.ticks.saturating_sub(started)) * 1000 / TICKS);
-            let in_call = self.shared.ledger().position().1 == Moment::Call;
             let busy =
-                stat.state == b'R' && (worked < patience * 6 / 10 || (limits.shared && !in_call));
+                stat.state == b'R' && (worked < patience / BUSY || (limits.shared && !in_call));
             let limit = if busy { patience * STARVED } else { patience };
             if since.elapsed() >= limit {
                 let millis = since.elapsed().as_millis() as u64;
@@ -463,9 +481,8 @@ impl Drop for Worker {
 
 /// How long an operation may take for the bytes it may move alone.
 fn effort(program: &Program, index: usize) -> Duration {
-    // An allocation has nothing to clear or copy.
-    let moves = |op: &&Op| op.call == Call::Calloc || op.call.reallocates();
-    let bytes = program.ops.get(index).filter(moves).and_then(Op::size);
+    // Some fill what they hand out, whoever asked for it.
+    let bytes = program.ops.get(index).and_then(Op::size);
     let bytes = bytes.filter(|&bytes| bytes <= REAL).unwrap_or(0);
     Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
 }

@@ -141,6 +141,14 @@ fn between_neighbours(kit: &Kit<'_>, out: &mut Vec<Program>) {
             script.realloc(slots[index], to);
             script.sweep();
         }
+        // Into a place between two that are live.
+        for to in [size / 2 + 1, size / 4 + 1] {
+            let places = script.mallocs(3, to);
+            let block = script.malloc(size);
+            script.free(places[1]);
+            script.realloc(block, to);
+            script.sweep();
+        }
         // Far more than the old block has: whoever copies the new size reads past it.
         script.realloc(slots[1], 100 * size);
         script.sweep();
@@ -170,9 +178,7 @@ fn roundtrip(kit: &Kit<'_>, out: &mut Vec<Program>) {
         let mut script = Script::new(RuleId::ReallocUsableRoundtrip);
         for &class in classes {
             let block = script.malloc(class - 1);
-            if kit.has(Call::UsableSize) {
-                script.on(Call::UsableSize, block);
-            }
+            script.ask(kit, block);
             script.realloc(block, class);
             script.expect(Expect::Pointer);
             script.realloc(block, class);

@@ -260,6 +260,9 @@ impl Subject for Faulty {
     unsafe fn memalign(&mut self, alignment: usize, size: usize) -> *mut u8 {
         self.enter();
         if !alignment.is_power_of_two() {
+            if self.has(Fault::MemalignInvalidCrashes) {
+                crash();
+            }
             return self.refuse();
         }
         if size == 0 {

@@ -381,6 +381,10 @@ faults! {
         /// posix_memalign also writes the word after the pointer
         PosixMemalignWritesPast = "posix-memalign-writes-past",
     }
+    MemalignInvalid {
+        /// memalign crashes if the boundary is no power of two
+        MemalignInvalidCrashes = "memalign-invalid-crashes",
+    }
     MemalignErrno {
         /// memalign, valloc and pvalloc leave errno alone when there is no memory
         MemalignLeavesErrno = "memalign-leaves-errno",
