@@ -71,10 +71,11 @@ impl<'l, S: Subject> Executor<'l, S> {
     /// the monotonic clock.
     pub fn new(
         subject: S,
-        shadow: Shadow<'l>,
+        mut shadow: Shadow<'l>,
         ledger: &'l Ledger,
         deadline: u64,
     ) -> Executor<'l, S> {
+        shadow.reserve(process::own_mappings());
         let provided = Call::ALL
             .iter()
             .filter(|call| call.entry_point().is_none() || subject.provides(**call))

@@ -14,6 +14,7 @@ use crate::program::{Call, Expect, Op, Program, Slot};
 use crate::spec::{RuleId, RuleSet};
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 
 /// `errno` before every call: no error has this number.
 pub const ERRNO_BEFORE: i32 = 4242;
@@ -157,6 +158,8 @@ pub struct Shadow<'l> {
     pub(super) books: Books,
     /// Addresses of blocks that `realloc(p, 0)` may or may not have freed.
     pub(super) undead: Vec<u64>,
+    /// What no block may have.
+    reserved: Vec<Range<u64>>,
     live: usize,
     live_bytes: u64,
     born: u64,
@@ -186,12 +189,23 @@ impl<'l> Shadow<'l> {
             bound_held: true,
             books: Books::default(),
             undead: Vec::with_capacity(8),
+            reserved: Vec::new(),
             live: 0,
             live_bytes: 0,
             born: 0,
             outcomes: Vec::new(),
             found: Cell::new(None),
         })
+    }
+
+    /// Takes memory for what no block may have: these ranges, and the model's own tables.
+    pub fn reserve(&mut self, ranges: &[Range<u64>]) {
+        self.reserved.extend_from_slice(ranges);
+        self.reserved.extend(self.occupancy.place());
+        for range in &self.reserved {
+            // Two of them may meet in a page.
+            let _ = self.occupancy.mark(range.start, range.end - range.start);
+        }
     }
 
     /// Makes ready for a program: all memory that running it takes is allocated here.
@@ -616,6 +630,16 @@ impl<'l> Shadow<'l> {
     /// A mark was taken: either two blocks overlap, or they lie side by side in one granule.
     #[cold]
     fn examine_overlap(&mut self, at: At, block: &Block) -> Checked {
+        let end = block.address + block.extent();
+        let overlaps = |range: &&Range<u64>| range.start < end && block.address < range.end;
+        if let Some(range) = self.reserved.iter().find(overlaps) {
+            let evidence = Evidence::Foreign {
+                address: block.address,
+                size: block.size,
+                other: range.start,
+            };
+            return self.ruined(at, RuleId::Disjoint, evidence);
+        }
         let at_work = at.op.slot as usize;
         let others = self
             .blocks

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -68,6 +69,14 @@ impl Occupancy {
             leaves: Reserved::new(LEAVES * REGION_WORDS)?,
             leaves_used: AtomicUsize::new(0),
             shared: HashMap::new(),
+        })
+    }
+
+    /// Where the table itself lies.
+    pub fn place(&self) -> [Range<u64>; 3] {
+        [&self.spans, &self.regions, &self.leaves].map(|reserved| {
+            let start = reserved.base.addr() as u64;
+            start..start + (reserved.words * size_of::<AtomicU64>()) as u64
         })
     }
 

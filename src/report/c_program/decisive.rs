@@ -21,7 +21,8 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
         Evidence::UnexpectedPointer { .. } => pointer(t, op, "", "must fail"),
         Evidence::UnexpectedNull if is_by_chance(t, index, op) => false,
         Evidence::UnexpectedNull => null(t, op),
-        Evidence::BadAddress { .. } => bad_address(t, op),
+        // Storing at the end of it damages whatever is there.
+        Evidence::BadAddress { .. } | Evidence::Foreign { .. } => bad_address(t, op),
         Evidence::Misaligned { alignment, .. } => misaligned(t, op, alignment),
         Evidence::Overlap {
             other, other_size, ..

@@ -73,7 +73,7 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
             death: Death::Exit { .. },
             ..
         } => run_in_child(t),
-        Evidence::Died { .. } | Evidence::BadAddress { .. } => {
+        Evidence::Died { .. } | Evidence::BadAddress { .. } | Evidence::Foreign { .. } => {
             t.need(Need::Signals);
             t.line("catch_signals();");
         }
