@@ -21,9 +21,6 @@ pub struct Arguments {
     subject: SubjectOptions,
     #[command(flatten)]
     limits: Limits,
-    /// Checks only these rules
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::rule)]
-    rule: Vec<RuleId>,
     /// Stops after so many operations, if the time has not run out before
     #[arg(long, value_name = "N")]
     ops: Option<u64>,
@@ -44,6 +41,9 @@ pub struct Limits {
     /// [default: linux, for the reference cpython-3.14]
     #[arg(long)]
     profile: Option<String>,
+    /// Checks only these rules
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::rule)]
+    rule: Vec<RuleId>,
     /// Time for everything: 500ms, 10s, 2m
     #[arg(long, value_parser = values::duration, default_value = "10s")]
     time: Duration,
@@ -53,7 +53,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A check of this subject within the limits, of all rules.
+    /// A check of this subject within the limits.
     pub fn options(&self, subject: &SubjectOptions, strict: bool) -> Result<CheckOptions, Failure> {
         Ok(CheckOptions {
             subject: subject.subject()?,
@@ -61,7 +61,7 @@ impl Limits {
             seed: 1,
             time: self.time,
             ops: None,
-            rules: Vec::new(),
+            rules: self.rule.clone(),
             jobs: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             max_memory: self.max_memory,
             strict,
@@ -76,7 +76,6 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             .options(&arguments.subject, arguments.report.strict)?;
         options.seed = arguments.seed;
         options.ops = arguments.ops;
-        options.rules.clone_from(&arguments.rule);
         if let Some(jobs) = arguments.jobs {
             options.jobs = jobs.get();
         }

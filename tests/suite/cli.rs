@@ -384,3 +384,49 @@ fn help_and_version_are_asked_for() {
         .success()
         .stdout(format!("allocspec {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+/// Runs a command as it was printed, in a shell that finds `allocspec`.
+fn printed(room: &Room, command: &str) -> Run {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_allocspec"));
+    let directory = program.parent().expect("a directory");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = std::process::Command::new("sh");
+    room.furnish(&mut shell);
+    shell
+        .env("PATH", format!("{}:{path}", directory.display()))
+        .args(["-c", command]);
+    room.run(shell)
+}
+
+/// Asserts that a printed command shows its finding again.
+fn assert_shows_again(room: &Room, command: &str) {
+    let rule = command.rsplit(' ').next().unwrap_or_default();
+    let run = printed(room, command);
+    assert_eq!(run.status, Some(1), "{command}\n{}", run.stderr);
+    let heading = format!("FAIL  {rule}   ");
+    assert!(run.stdout.contains(&heading), "{command}\n{}", run.stdout);
+}
+
+#[test]
+fn the_commands_that_are_printed_show_the_findings_again() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/calloc_wraps") else {
+        return;
+    };
+    let out = room.path("an out");
+    let out = out.to_str().expect("a plain path");
+    let report = room.check(&library, &["--out", out]);
+    let replay = report.expect(&["calloc-wrap"])["replay"].as_str();
+    assert_shows_again(&room, replay.expect("a command"));
+
+    let mut command = room.command(&["check", "--time", "2s", "--out", out]);
+    command.arg(&library);
+    let run = room.run(command);
+    let again = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("shown again "))
+        .find(|command| command.ends_with("calloc-wrap"));
+    let again = again.unwrap_or_else(|| panic!("no command\n{}", run.stdout));
+    assert_shows_again(&room, again.trim());
+}
