@@ -199,7 +199,9 @@ pub enum CheckError {
         subject: String,
     },
     /// The machine did not give what the harness needs.
-    #[error("the machine refused {what}: {reason}")]
+    #[error(
+        "the machine refused {what}: {reason}: raise the limits (see `ulimit -a`) or lower --jobs"
+    )]
     Resources {
         /// a process, memory, a file
         what: &'static str,

@@ -153,7 +153,10 @@ fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn()
                 end_strays();
                 shared.finish(order, status);
             }
-            _ => end(USELESS),
+            _ => {
+                shared.report(&failed(&io::Error::last_os_error()));
+                shared.finish(order, 0);
+            }
         }
     }
 }

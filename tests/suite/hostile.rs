@@ -1,7 +1,7 @@
 //! Subjects that fight the harness. None may end it, hang it, fool it, or keep the other rules from being checked.
 
 use crate::report::Report;
-use crate::room::{BUDGET, Room, Run, compiled, wait};
+use crate::room::{BUDGET, Room, Run, compiled, skip, wait};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -338,6 +338,45 @@ fn unprivileged(room: &Room, library: &Path) -> Run {
         command.args(arguments).uid(NOBODY).gid(NOBODY);
     }
     room.run(command)
+}
+
+/// Checks as a user of its own who may have no more than so many processes; `None` if only root can try.
+fn with_processes(limit: u32) -> Option<Run> {
+    const USER: u32 = 65533;
+    if !is_root() {
+        skip("only root can be another user");
+        return None;
+    }
+    let room = Room::new();
+    let copy = room.path("allocspec");
+    fs::copy(env!("CARGO_BIN_EXE_allocspec"), &copy).expect("room for a copy");
+    let mut command = Command::new(copy);
+    room.furnish(&mut command);
+    command.args(["check", "--time", "1s", "--jobs", "2"]);
+    let limit = libc::rlimit {
+        rlim_cur: limit.into(),
+        rlim_max: limit.into(),
+    };
+    // SAFETY: a plain request to the kernel, on a structure copied in.
+    unsafe {
+        command.pre_exec(move || {
+            let set = libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit);
+            (set == 0)
+                .then_some(())
+                .ok_or_else(std::io::Error::last_os_error)
+        })
+    };
+    // In this order the limit holds: it is looked at when a process is made, not when its owner changes.
+    command.uid(USER).gid(USER);
+    Some(room.run(command))
+}
+
+#[test]
+fn a_worker_that_cannot_fork_breaks_no_rule() {
+    // The program, its threads and its workers fit in, and no child of a worker.
+    if let Some(run) = with_processes(6) {
+        run.assert_usage_error(&["the machine refused", "ulimit"]);
+    }
 }
 
 fn is_root() -> bool {
