@@ -276,8 +276,8 @@ fn watch_faults(shared: &Shared) {
         ss_flags: 0,
         ss_size: stack.len(),
     };
-    // SAFETY: the stack is never freed. The handler only stores words to mapped memory; being reset when it is
-    // entered, it lets the fault happen again and kill the process. A handler of the subject's stays: allocators may
+    // SAFETY: the stack is never freed. The handler only stores words to mapped memory, or sends the signal again;
+    // being reset when it is entered, it lets the fault happen again and kill the process. A handler of the subject's stays: allocators may
     // live by them.
     unsafe {
         let mut present: libc::stack_t = std::mem::zeroed();
@@ -299,7 +299,14 @@ fn watch_faults(shared: &Shared) {
     }
 }
 
-extern "C" fn note_fault(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+extern "C" fn note_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: the kernel passes a valid record.
+    if unsafe { (*info).si_code } <= 0 {
+        // Sent by a process: nothing will happen again by itself, and where an address would be is the sender.
+        // SAFETY: the signal waits until this handler, which is no longer that of the signal, has returned.
+        unsafe { libc::raise(signal) };
+        return;
+    }
     // SAFETY: set before the handler was, and never unset.
     let Some(shared) = (unsafe { WATCHED.load(Relaxed).as_ref() }) else {
         abort()

@@ -41,6 +41,19 @@ fn a_crash_is_found_however_late() {
 }
 
 #[test]
+fn a_signal_that_was_sent_is_no_less_deadly() {
+    let Some(report) = found("signals_itself", &["call-returns"]) else {
+        return;
+    };
+    let message = report.expect(&["call-returns"])["message"].to_string();
+    assert!(message.contains("SIGSEGV"), "{message}");
+    assert!(
+        !message.contains("0x"),
+        "the sender is no address: {message}"
+    );
+}
+
+#[test]
 fn an_abort_is_found() {
     found("aborts", &["call-returns"]);
 }
