@@ -36,6 +36,8 @@ const TICKS: u64 = 100;
 /// How to start workers for a subject.
 #[derive(Clone, Debug)]
 pub struct Launch {
+    /// The subject as the user names it, for messages.
+    pub name: PathBuf,
     /// What carries the subject.
     pub carrier: Carrier,
     /// The library to preload.
@@ -470,8 +472,8 @@ fn effort(program: &Program, index: usize) -> Duration {
     Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
 }
 
-/// Between fork and exec: a group of its own, no core files, the same addresses every time, and no life after the
-/// supervisor's.
+/// Between fork and exec: a group of its own, no core files, the same addresses every time, the usual end of a program
+/// whose files may not grow, and no life after the supervisor's.
 fn prepare_process(keep: i32) -> io::Result<()> {
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
     let no_core = libc::rlimit {
@@ -483,6 +485,7 @@ fn prepare_process(keep: i32) -> io::Result<()> {
         libc::setpgid(0, 0);
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
         libc::personality(ADDR_NO_RANDOMIZE);
+        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if libc::fcntl(keep, libc::F_SETFD, 0) < 0 {
             return Err(io::Error::last_os_error());

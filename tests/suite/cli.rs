@@ -29,6 +29,7 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "--ops", "many"], &["--ops", "many"]);
     wrong(&["check", "--seed", "-1"], &["-1"]);
     wrong(&["check", "--jobs", "0"], &["--jobs"]);
+    wrong(&["check", "--jobs", "100000"], &["--jobs", "1024"]);
     wrong(
         &["check", "--max-memory", "lots"],
         &["--max-memory", "lots"],
@@ -48,6 +49,18 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "reference", "system"], &["system"]);
     wrong(&["replay"], &["trace"]);
     wrong(&["completions", "cobol"], &["cobol", "bash"]);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_one_line() {
+    use std::os::unix::ffi::OsStrExt;
+    let room = Room::new();
+    let name = std::ffi::OsStr::from_bytes(b"./\xff\xfe.so");
+    for arguments in [&["check"][..], &["check", "--format=json"], &["--time"]] {
+        let mut command = room.command(arguments);
+        command.arg(name);
+        room.run(command).assert_usage_error(&[]);
+    }
 }
 
 #[test]

@@ -355,7 +355,6 @@ fn unprivileged(room: &Room, library: &Path) -> Run {
 
 /// Checks as a user of its own who may have no more than so many processes; `None` if only root can try.
 fn with_processes(limit: u32) -> Option<Run> {
-    const USER: u32 = 65533;
     if !is_root() {
         skip("only root can be another user");
         return None;
@@ -365,7 +364,9 @@ fn with_processes(limit: u32) -> Option<Run> {
     fs::copy(env!("CARGO_BIN_EXE_allocspec"), &copy).expect("room for a copy");
     let mut command = Command::new(copy);
     room.furnish(&mut command);
-    command.args(["check", "--time", "1s", "--jobs", "2"]);
+    command.args(["check", "--time", "3s", "--jobs", "2"]);
+    // Nobody else's processes count, not even those of another test.
+    let user = 65000 + limit;
     let limit = libc::rlimit {
         rlim_cur: limit.into(),
         rlim_max: limit.into(),
@@ -379,8 +380,7 @@ fn with_processes(limit: u32) -> Option<Run> {
                 .ok_or_else(std::io::Error::last_os_error)
         })
     };
-    // In this order the limit holds: it is looked at when a process is made, not when its owner changes.
-    command.uid(USER).gid(USER);
+    command.uid(user).gid(user);
     Some(room.run(command))
 }
 
@@ -390,6 +390,50 @@ fn a_worker_that_cannot_fork_breaks_no_rule() {
     if let Some(run) = with_processes(6) {
         run.assert_usage_error(&["the machine refused", "ulimit"]);
     }
+}
+
+#[test]
+fn threads_and_workers_that_cannot_be_had_are_an_error() {
+    for limit in 1..=5 {
+        if let Some(run) = with_processes(limit) {
+            run.assert_usage_error(&["the machine refused", "ulimit"]);
+        }
+    }
+}
+
+/// Runs `allocspec` in a shell that first sets its own limits.
+fn limited(limit: &str, arguments: &str) -> Run {
+    let room = Room::new();
+    let mut shell = Command::new("sh");
+    room.furnish(&mut shell);
+    let script = format!("ulimit {limit} && exec \"$0\" {arguments}");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_allocspec")]);
+    room.run(shell)
+}
+
+#[test]
+fn too_little_address_space_is_an_error() {
+    for kibibytes in [
+        60_000, 150_000, 180_000, 220_000, 300_000, 1_000_000, 3_000_000,
+    ] {
+        let run = limited(
+            &format!("-v {kibibytes}"),
+            "check system --time 1s --jobs 2",
+        );
+        run.assert_usage_error(&["the machine refused", "KiB", "ulimit"]);
+    }
+    let run = limited(
+        "-v 4500000",
+        "check system --profile c99 --time 1s --jobs 2",
+    );
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn files_that_may_not_grow_are_an_error() {
+    // The line that says so cannot be written either.
+    let run = limited("-f 0", "check system --time 1s");
+    assert_eq!(run.status, Some(2), "{}{}", run.stdout, run.stderr);
 }
 
 fn is_root() -> bool {
