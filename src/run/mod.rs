@@ -15,6 +15,7 @@ mod process;
 mod protocol;
 mod resolve;
 mod shared;
+mod strays;
 mod supervisor;
 pub mod verdict;
 pub mod worker;

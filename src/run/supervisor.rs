@@ -4,6 +4,7 @@ use super::learn::Learned;
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
 use super::shared::Shared;
+use super::strays;
 use crate::program::{Call, Op, Program};
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
 use std::fs::File;
@@ -221,7 +222,7 @@ impl Worker {
         let keep = inherited.as_raw_fd();
         // SAFETY: only system calls that are safe between fork and exec, on values copied in.
         unsafe { command.pre_exec(move || prepare_process(keep)) };
-        let process = command.spawn()?;
+        let process = strays::spawn_worker(&mut command)?;
         Ok(Worker {
             process,
             shared,
@@ -460,6 +461,7 @@ impl Drop for Worker {
         unsafe { libc::kill(group, libc::SIGKILL) };
         let _ = self.process.kill();
         let _ = self.process.wait();
+        strays::end_those_of(self.process.id() as i32);
     }
 }
 
@@ -472,8 +474,8 @@ fn effort(program: &Program, index: usize) -> Duration {
     Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
 }
 
-/// Between fork and exec: a group of its own, no core files, the same addresses every time, the usual end of a program
-/// whose files may not grow, and no life after the supervisor's.
+/// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
+/// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
 fn prepare_process(keep: i32) -> io::Result<()> {
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
     let no_core = libc::rlimit {
@@ -483,6 +485,8 @@ fn prepare_process(keep: i32) -> io::Result<()> {
     // SAFETY: plain requests to the kernel.
     unsafe {
         libc::setpgid(0, 0);
+        // Already now: constructors run before the worker does.
+        strays::adopt();
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
         libc::personality(ADDR_NO_RANDOMIZE);
         libc::signal(libc::SIGXFSZ, libc::SIG_DFL);

@@ -10,11 +10,13 @@ use super::learn;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE, conduct};
 use super::resolve;
 use super::shared::{self, Shared};
+use super::strays;
 use crate::program::Program;
 use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
 use crate::subject::mutants::Mutant;
 use crate::subject::{Native, Reference, Subject};
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
@@ -23,8 +25,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::abort;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// Processes left behind by one program that are ended at most.
-const STRAYS: u32 = 10_000;
 /// Live blocks told with a finding at most.
 const LIVE_TOLD: usize = 64;
 /// The exit status of a worker that cannot do its part.
@@ -138,8 +138,6 @@ fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn()
     if calling.once {
         obey(shared, make);
     }
-    // SAFETY: a plain request to the kernel: what a subject's children leave behind becomes this process' to end.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
     shared.finish(shared.wait_ordered(), 0);
     loop {
         let order = shared.wait_ordered();
@@ -150,7 +148,7 @@ fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn()
             child if child > 0 => {
                 shared.set_child(child);
                 let status = wait_for(child);
-                end_strays();
+                strays::end_all_but(&BTreeSet::new());
                 shared.finish(order, status);
             }
             _ => {
@@ -169,20 +167,6 @@ fn reset_signals() {
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
-}
-
-/// Ends processes that the last child left behind: they are this process' children now, and theirs will be.
-fn end_strays() {
-    for _ in 0..STRAYS {
-        let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-        let mut strays = list
-            .split_ascii_whitespace()
-            .filter_map(|pid| pid.parse::<i32>().ok());
-        let Some(stray) = strays.next() else { return };
-        // SAFETY: a child of this process, which has no other use for children now.
-        unsafe { libc::kill(stray, libc::SIGKILL) };
-        wait_for(stray);
     }
 }
 

@@ -118,6 +118,15 @@ fn a_child_of_the_subject_is_not_left_behind() {
 }
 
 #[test]
+fn a_child_that_leaves_its_session_is_not_left_behind() {
+    harmless("escapes");
+    let room = Room::new();
+    if let Some(library) = room.compile_with("hostile/escapes", &["-DEXITS"]) {
+        room.assert_refused(&library, &[], &["libescapes.so", "3"]);
+    }
+}
+
+#[test]
 fn a_subject_that_works_long_is_checked_in_time() {
     harmless("slow");
 }
