@@ -136,15 +136,17 @@ fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hell
 
 fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
     if calling.once {
-        obey(shared, make);
+        obey(shared, calling.supervisor as i32, make);
     }
+    // SAFETY: a plain request to the kernel.
+    let worker = unsafe { libc::getpid() };
     shared.finish(shared.wait_ordered(), 0);
     loop {
         let order = shared.wait_ordered();
         reset_signals();
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            0 => obey(shared, make),
+            0 => obey(shared, worker, make),
             child if child > 0 => {
                 shared.set_child(child);
                 let status = wait_for(child);
@@ -183,10 +185,15 @@ fn wait_for(child: i32) -> i32 {
     }
 }
 
-/// Deals with one order, reports, and ends the process.
-fn obey<S: Subject>(shared: &Shared, make: impl FnOnce() -> S) -> ! {
-    // SAFETY: a plain request to the kernel.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+/// Deals with one order, reports, and ends the process, at the latest with its parent.
+fn obey<S: Subject>(shared: &Shared, parent: i32, make: impl FnOnce() -> S) -> ! {
+    // SAFETY: plain requests to the kernel.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != parent {
+            end(USELESS);
+        }
+    }
     watch_faults(shared);
     match shared.order() {
         Ok(Order::Learn { deadline }) => {
