@@ -355,6 +355,47 @@ fn a_file_is_written_whole_and_elsewhere_is_an_error() {
 }
 
 #[test]
+fn a_report_is_not_lost_to_a_check_that_is_interrupted() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        let room = Room::new();
+        let file = room.path("report.txt");
+        fs::write(&file, "the last report").expect("room for a file");
+        let mut command = room.command(&["check", "reference", "--time", "60s", "--output"]);
+        let mut child = command.arg(&file).spawn().expect("allocspec starts");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let pid = i32::try_from(child.id()).expect("a process id");
+        // SAFETY: the child has not been waited for, so the id is still its own.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        child.wait().expect("a child can be waited for");
+        let kept = fs::read_to_string(&file).expect("the file is there");
+        assert_eq!(kept, "the last report");
+        room.assert_nothing_left(std::time::Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn a_report_goes_where_it_is_sent() {
+    let room = Room::new();
+    let check = ["check", "reference", "--ops", "1000", "--quiet", "--output"];
+    let run = room.run(room.command(&[&check[..], &["/dev/stdout"]].concat()));
+    assert!(run.stdout.contains(" conformant"), "{}", run.stdout);
+    // A link is followed; a shorter report leaves nothing of a longer one.
+    let (file, link) = (room.path("report.txt"), room.path("link.txt"));
+    fs::write(&file, "#".repeat(10_000)).expect("room for a file");
+    std::os::unix::fs::symlink(&file, &link).expect("room for a link");
+    let mut command = room.command(&check);
+    command.arg(&link);
+    let run = room.run(command);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""));
+    let report = fs::read_to_string(&file).expect("the file is there");
+    assert!(
+        report.contains(" conformant") && !report.contains('#'),
+        "{report}"
+    );
+    assert!(link.is_symlink());
+}
+
+#[test]
 fn completions_are_scripts() {
     let bash = allocspec()
         .args(["completions", "bash"])
