@@ -4,7 +4,7 @@ use super::options::{Format, ReportOptions, SubjectOptions};
 use super::output::Output;
 use super::progress::Bar;
 use super::{Answer, Failure, values};
-use crate::report::save::save;
+use crate::report::save::{prepare, save};
 use crate::report::terminal::{self, Detail};
 use crate::report::{Report, json};
 use crate::run::verdict::{CheckResult, Conformance};
@@ -91,7 +91,10 @@ pub fn present(
     check: impl FnOnce() -> Result<CheckResult, Failure>,
 ) -> Result<Answer, Failure> {
     let mut output = Output::open(options.output.as_deref())?;
-    let result = match check() {
+    // It would be a pity to find out after the check that nothing can be saved.
+    let ready = options.out.as_deref().map_or(Ok(()), prepare);
+    let ready = ready.map_err(|error| Failure::Unusable(error.to_string()));
+    let result = match ready.and_then(|()| check()) {
         Ok(result) => result,
         Err(failure) => {
             if options.format == Format::Json {
