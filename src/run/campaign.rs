@@ -456,7 +456,12 @@ impl Seat<'_> {
                 deadline,
                 &campaign.totals,
             );
-            return run.map_err(|error| refused(&error));
+            let mut run = run.map_err(|error| refused(&error))?;
+            if campaign.launch.noisy && matches!(run.end, End::Told(_)) {
+                // What it writes while it is loaded is told once, of the library.
+                run.said.clear();
+            }
+            return Ok(run);
         }
         self.run(&item.program, conduct, deadline, None)
     }

@@ -6,7 +6,7 @@ use super::plan::Item;
 use super::process;
 use super::supervisor::Run;
 use crate::program::{Call, Op, Program, Reducer};
-use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk};
+use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed};
 use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -348,12 +348,13 @@ impl Hunt {
         let rule = attribute_shrunk(&best.finding, &best.program, &rules);
         let Evidence::Died {
             moment: Moment::Call | Moment::Idle,
+            death,
             ..
         } = best.finding.evidence
         else {
             return Ok(rule);
         };
-        if Instant::now() >= self.until {
+        if is_killed(death) || Instant::now() >= self.until {
             return Ok(rule);
         }
         let general = [

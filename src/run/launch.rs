@@ -39,6 +39,7 @@ pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, Che
         name: name.into(),
         carrier,
         preload: None,
+        noisy: false,
         env: Vec::new(),
         patience,
     };
@@ -142,6 +143,7 @@ fn library(
             symbols,
         },
         preload: Some(full.clone()),
+        noisy: false,
         env: env.to_vec(),
         patience,
     };
@@ -246,6 +248,7 @@ fn finish(
             reason: line.trim().to_owned(),
         });
     }
+    launch.noisy = !said.trim().is_empty();
     info.entry_points = found.iter().filter_map(entry_point).collect();
     // A failed lookup allocates, and every program is to find a heap that nothing has touched: from here on workers
     // look up only what is there, and this first one is replaced if it did otherwise.

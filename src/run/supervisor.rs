@@ -43,6 +43,8 @@ pub struct Launch {
     pub carrier: Carrier,
     /// The library to preload.
     pub preload: Option<PathBuf>,
+    /// Whether the subject writes while it is loaded, whatever is called of it.
+    pub noisy: bool,
     /// Variables for the subject.
     pub env: Vec<(String, String)>,
     /// How long a call may take before it counts as hanging.

@@ -1,6 +1,6 @@
 //! Subjects that fight the harness. None may end it, hang it, fool it, or keep the other rules from being checked.
 
-use crate::report::Report;
+use crate::report::{Report, text};
 use crate::room::{BUDGET, Room, Run, compiled, skip, wait};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -95,6 +95,31 @@ fn a_report_printed_by_the_subject_is_not_the_report() {
     let strict = room.check(&library, &["--strict", "--rule", "no-output"]);
     strict.expect(&["no-output"]);
     assert_eq!(strict.status, 1, "{}", strict.summary());
+}
+
+#[test]
+fn a_killed_process_is_told_once_and_of_no_block() {
+    for flags in [&[][..], &["-DPARENT"]] {
+        let room = Room::new();
+        let Some(library) = room.compile_with("hostile/kills_itself", flags) else {
+            return;
+        };
+        let report = room.check(&library, &[]);
+        report.expect(&["call-returns"]);
+        assert_eq!(report.findings().len(), 1, "{}", report.summary());
+    }
+}
+
+#[test]
+fn output_at_loading_is_told_once() {
+    let room = Room::new();
+    let Some(library) = room.compile("hostile/greets") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    report.assert_sound();
+    assert_eq!(text(report.expect(&["no-output"]), "phase"), "loading");
+    assert_eq!(report.findings().len(), 1, "{}", report.summary());
 }
 
 #[test]
