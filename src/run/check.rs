@@ -376,3 +376,52 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
     }
     cases
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::verdict::EntryPoint;
+    use crate::subject::Native;
+
+    /// The rules about the library as a whole that these foreign functions break in a library loaded like this.
+    fn broken(kind: &'static str, foreign: &[&'static str], said: &str) -> Vec<RuleId> {
+        let entry = |&name: &&'static str| EntryPoint {
+            name,
+            symbol: name.to_owned(),
+            provider: match foreign.contains(&name) {
+                true => Provider::Other("libc.so.6".into()),
+                false => Provider::Subject,
+            },
+        };
+        let info = SubjectInfo {
+            kind,
+            name: "./lib.so".into(),
+            path: None,
+            arguments: String::new(),
+            environment: Vec::new(),
+            entry_points: Native::NAMES.iter().map(entry).collect(),
+            notes: Vec::new(),
+        };
+        let rules = RuleId::ALL.iter().copied().collect();
+        let cases = library_cases(&info, &rules, said);
+        cases.iter().map(|case| case.finding.rule).collect()
+    }
+
+    #[test]
+    fn functions_left_to_another_heap_break_the_rule_about_them() {
+        assert_eq!(broken("preload", &[], ""), []);
+        for name in ["malloc", "calloc", "realloc", "free"] {
+            assert_eq!(broken("preload", &[name], ""), [RuleId::InterposeCore]);
+        }
+        assert_eq!(
+            broken("preload", &["memalign"], ""),
+            [RuleId::InterposeComplete]
+        );
+        assert_eq!(
+            broken("preload", &["calloc", "valloc"], ""),
+            [RuleId::InterposeCore, RuleId::InterposeComplete]
+        );
+        assert_eq!(broken("dlopen", &["calloc", "valloc"], ""), []);
+        assert_eq!(broken("dlopen", &[], "hello\n"), [RuleId::NoOutput]);
+    }
+}

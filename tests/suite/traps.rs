@@ -77,6 +77,23 @@ fn functions_left_to_libc_are_told_and_never_mixed() {
 }
 
 #[test]
+fn a_library_with_half_of_the_core_mixes_heaps() {
+    let room = Room::new();
+    let Some(library) = room.compile("traps/core_only") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    let finding = report.expect(&["interpose-core"]);
+    let message = text(finding, "message");
+    assert!(message.contains("calloc, realloc"), "{message}");
+    assert_eq!(text(finding, "level"), "must");
+    assert_eq!(report.status, 1, "{}", report.summary());
+    assert!(report.provides("free") && !report.provides("calloc"));
+    let replay = text(finding, "replay");
+    assert!(replay.ends_with("--rule interpose-core"), "{replay}");
+}
+
+#[test]
 fn a_library_that_calls_itself_by_name_gets_itself() {
     let room = Room::new();
     let Some(library) = room.compile("traps/calls_itself") else {
