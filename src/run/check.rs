@@ -133,7 +133,11 @@ fn chosen_rules(options: &CheckOptions, profile: &Profile) -> Result<RuleSet, Ch
         return Ok(profile.rules());
     }
     if let Some(&rule) = options.rules.iter().find(|&&rule| !profile.has(rule)) {
-        let profiles = Catalogue::embedded().rule(rule).profiles.join(", ");
+        let having = Catalogue::embedded()
+            .profiles()
+            .iter()
+            .filter(|profile| profile.has(rule));
+        let profiles = having.map(Profile::id).collect::<Vec<_>>().join(", ");
         return Err(CheckError::RuleNotInProfile {
             rule,
             profile: profile.id().to_owned(),

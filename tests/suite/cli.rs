@@ -93,7 +93,7 @@ fn unknown_names_are_answered_with_those_there_are() {
             "--rule",
             "pma-einval",
         ],
-        &["pma-einval", "c99", "posix"],
+        &["pma-einval", "c99", "posix-2017", "linux"],
     );
 }
 
