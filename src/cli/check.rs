@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     limits: Limits,
     /// Stops after so many operations, if the time has not run out before
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ops: Option<u64>,
     /// The seed of every random choice: the same seed makes the same programs
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -231,9 +231,10 @@ fn finish(
         cut_short,
     } = outcome;
     if totals.ops() == 0 && cases.is_empty() {
-        let path = info.path.unwrap_or_else(|| info.name.into());
-        let reason = "no call could be made of it within the time; give more with --time".into();
-        return Err(CheckError::LoadFailed { path, reason });
+        return Err(CheckError::NoTime {
+            subject: info.name,
+            millis: options.time.as_millis(),
+        });
     }
     if cut_short && plan.is_given() {
         info.notes

@@ -198,6 +198,14 @@ pub enum CheckError {
         /// the subject
         subject: String,
     },
+    /// The time was over before the first call.
+    #[error("{millis} ms are too little time to call {subject} once: give more with --time")]
+    NoTime {
+        /// the subject
+        subject: String,
+        /// the time given
+        millis: u128,
+    },
     /// The machine did not give what the harness needs.
     #[error(
         "the machine refused {what}: {reason}: raise the limits (see `ulimit -a`) or lower --jobs"

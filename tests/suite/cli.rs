@@ -27,6 +27,11 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "--time", "0s"], &["--time"]);
     wrong(&["check", "--time", "-1s"], &["-1"]);
     wrong(&["check", "--ops", "many"], &["--ops", "many"]);
+    wrong(&["check", "--ops", "0"], &["--ops", "0"]);
+    wrong(
+        &["check", "--time", "1ms"],
+        &["1 ms", "too little time", "--time"],
+    );
     wrong(&["check", "--seed", "-1"], &["-1"]);
     wrong(&["check", "--jobs", "0"], &["--jobs"]);
     wrong(&["check", "--jobs", "100000"], &["--jobs", "1024"]);
