@@ -1,6 +1,6 @@
 //! From what the user named to a worker that has it, or to one line that says why not.
 
-use super::library::{exports, preloadable};
+use super::library::{exports, loadable, preloadable};
 use super::process;
 use super::protocol::{Carrier, FileId, Found, Hello};
 use super::supervisor::{Launch, StartError, Worker};
@@ -118,7 +118,7 @@ fn library(
     patience: Duration,
 ) -> Result<Launched, CheckError> {
     let exported = exports(path)?;
-    let full = preloadable(path)?;
+    let full = loadable(path)?;
     let metadata = std::fs::metadata(&full).map_err(|error| CheckError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),
@@ -150,6 +150,7 @@ fn library(
     let arguments = arguments(path, names, env);
     let name = path.display().to_string();
     if *names == Names::Plain {
+        preloadable(&full)?;
         let mut subject = info("preload", &name, Some(path.to_owned()), arguments);
         subject.environment = env.to_vec();
         return start(linked(symbols), subject);
@@ -168,6 +169,7 @@ fn library(
     match Worker::start(&opened) {
         Ok((worker, Hello::Ready(found), said)) => finish(opened, subject, worker, &found, said),
         Err(StartError::NotOpened(reason)) => {
+            preloadable(&full).map_err(|_| refused(path, StartError::NotOpened(reason.clone())))?;
             let mut launched = start(
                 linked(symbols),
                 SubjectInfo {
