@@ -34,6 +34,8 @@ pub enum Choice {
     MemalignInvalidPointer,
     PmaErrnoSet,
     PmaErrnoKept,
+    PmaEinvalErrnoSet,
+    PmaEinvalErrnoKept,
 }
 
 /// The record of a run.
