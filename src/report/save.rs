@@ -64,8 +64,8 @@ pub fn save(report: &Report<'_>, directory: &Path) -> Result<Vec<Saved>, SaveErr
         }
         let mut c = None;
         let file = directory.join(format!("{stem}.c"));
-        let rule = report.catalogue.rule(case.finding.rule);
-        if let Some(text) = c_program(case, &report.result.subject, rule, &file) {
+        let rule = report.cited(case.finding.rule);
+        if let Some(text) = c_program(case, &report.result.subject, &rule, &file) {
             write(&file, &text)?;
             c = Some(file);
         }

@@ -7,7 +7,7 @@ use crate::report::heap_map::{self, Block};
 use crate::report::listing::{self, Line};
 use crate::report::save::Saved;
 use crate::report::words::wrap;
-use crate::report::{Report, commands, sources};
+use crate::report::{Report, commands};
 use crate::shadow::{Case, Evidence};
 use std::io::{self, Write};
 use std::path::Path;
@@ -40,14 +40,14 @@ fn finding(
     out: &mut dyn Write,
     width: usize,
 ) -> io::Result<()> {
-    let rule = report.catalogue.rule(case.finding.rule);
+    let rule = report.cited(case.finding.rule);
     let level = report.level(rule.id);
     let (style, word) = if report.breaks(level) {
         (FAIL, "FAIL")
     } else {
         (WARN, "WARN")
     };
-    let sources = sources(rule, report.is_cpython());
+    let sources = rule.sources.join("; ");
     writeln!(
         out,
         "{style}{word}{style:#}  {}   {level}   {sources}",
