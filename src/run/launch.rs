@@ -34,6 +34,9 @@ pub struct Launched {
 ///
 /// When the subject cannot be used; the message says why and what to do.
 pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, CheckError> {
+    if !Path::new("/proc/self/exe").exists() {
+        return Err(CheckError::NoProc);
+    }
     require_address_space()?;
     let built_in = |name: &str, carrier| Launch {
         name: name.into(),

@@ -198,6 +198,11 @@ pub enum CheckError {
         /// the subject
         subject: String,
     },
+    /// Workers are started and watched through `/proc`.
+    #[error(
+        "/proc is not there, through which workers are started and watched: mount it (`mount -t proc proc /proc`)"
+    )]
+    NoProc,
     /// The time was over before the first call.
     #[error("{millis} ms are too little time to call {subject} once: give more with --time")]
     NoTime {

@@ -464,6 +464,20 @@ fn too_little_address_space_is_an_error() {
 }
 
 #[test]
+fn a_missing_proc_is_named() {
+    let room = Room::new();
+    let mut unshare = Command::new("unshare");
+    let script = "umount -l /proc && exec \"$0\" check system --time 1s";
+    unshare.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_allocspec")]);
+    if !is_root() {
+        skip("only root can unmount /proc");
+        return;
+    }
+    room.furnish(&mut unshare);
+    room.run(unshare).assert_usage_error(&["/proc", "mount"]);
+}
+
+#[test]
 fn files_that_may_not_grow_are_an_error() {
     // The line that says so cannot be written either.
     let run = limited("-f 0", "check system --time 1s");
