@@ -48,7 +48,7 @@ impl Output {
     pub fn width(&self) -> usize {
         match self {
             Output::Standard => {
-                terminal_width().map_or(DEFAULT_WIDTH, |width| width.clamp(60, 120))
+                terminal_width().map_or(DEFAULT_WIDTH, |width| width.clamp(40, 120))
             }
             Output::Stream(..) | Output::File(_) => DEFAULT_WIDTH,
         }

@@ -162,6 +162,12 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// How many columns are left for a text beside what stands before it; `None` if so few that it is better put below.
+pub fn beside(width: usize, before: usize) -> Option<usize> {
+    const LEAST: usize = 20;
+    width.checked_sub(before).filter(|&left| left >= LEAST)
+}
+
 /// The argument as a POSIX shell reads it back.
 pub fn shell(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);

@@ -1,12 +1,12 @@
 //! The findings, each with its rule, its program, what was expected and found, and how to see it again.
 
-use super::{FAIL, FAINT, WARN};
+use super::{DEFAULT_WIDTH, FAIL, FAINT, WARN};
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
 use crate::report::heap_map::{self, Block};
 use crate::report::listing::{self, Line};
 use crate::report::save::Saved;
-use crate::report::words::wrap;
+use crate::report::words::{beside, wrap};
 use crate::report::{Report, commands};
 use crate::shadow::{Case, Evidence};
 use std::io::{self, Write};
@@ -14,6 +14,9 @@ use std::path::Path;
 
 /// Outcomes start at most in this column of the program.
 const OUTCOME: usize = 48;
+
+/// The column of programs and of all that belongs to them.
+const INDENT: usize = 6;
 
 /// The column of what stands beside `expected` and `found`.
 const LABEL: usize = 14;
@@ -48,18 +51,26 @@ fn finding(
         (WARN, "WARN")
     };
     let sources = rule.sources.join("; ");
-    writeln!(
-        out,
-        "{style}{word}{style:#}  {}   {level}   {sources}",
-        rule.id
-    )?;
+    let heading = format!("{}   {level}   ", rule.id);
+    let indent = word.len() + 2;
+    match beside(width, indent + heading.len()) {
+        Some(room) if sources.chars().count() <= room || width >= DEFAULT_WIDTH => {
+            writeln!(out, "{style}{word}{style:#}  {heading}{sources}")?;
+        }
+        _ => {
+            writeln!(out, "{style}{word}{style:#}  {}", heading.trim_end())?;
+            for line in wrap(&sources, width.saturating_sub(indent)) {
+                writeln!(out, "{:indent$}{line}", "")?;
+            }
+        }
+    }
     for line in wrap(&rule.statement, width.saturating_sub(2)) {
         writeln!(out, "  {line}")?;
     }
     writeln!(out)?;
 
-    program(case, out)?;
-    heap_map(case, out)?;
+    program(case, out, width)?;
+    heap_map(case, out, width)?;
 
     let contrast = contrast(case);
     if !contrast.expected.is_empty() {
@@ -78,7 +89,7 @@ fn finding(
     writeln!(out)
 }
 
-fn program(case: &Case, out: &mut dyn Write) -> io::Result<()> {
+fn program(case: &Case, out: &mut dyn Write, width: usize) -> io::Result<()> {
     let lines = listing::lines(case);
     if lines.is_empty() {
         return Ok(());
@@ -99,12 +110,18 @@ fn program(case: &Case, out: &mut dyn Write) -> io::Result<()> {
                 guilty,
             } => {
                 let mark = if *guilty { ">>" } else { "  " };
-                let line = format!("{text:column$}{outcome}");
-                let line = line.trim_end();
+                let one_line = format!("{text:column$}{outcome}");
+                let fits = INDENT + one_line.chars().count() <= width;
+                let line = if fits { one_line.trim_end() } else { text };
                 if *guilty {
                     writeln!(out, "   {FAIL}{mark}{FAIL:#} {line}")?;
                 } else {
                     writeln!(out, "   {mark} {line}")?;
+                }
+                if !fits {
+                    for line in wrap(outcome, width.saturating_sub(INDENT + 4)) {
+                        writeln!(out, "{:1$}{line}", "", INDENT + 4)?;
+                    }
                 }
             }
         }
@@ -112,7 +129,7 @@ fn program(case: &Case, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn heap_map(case: &Case, out: &mut dyn Write) -> io::Result<()> {
+fn heap_map(case: &Case, out: &mut dyn Write, width: usize) -> io::Result<()> {
     let Evidence::Overlap {
         address,
         size,
@@ -134,8 +151,12 @@ fn heap_map(case: &Case, out: &mut dyn Write) -> io::Result<()> {
         address,
         size,
     };
-    for line in heap_map::draw(older, newer) {
-        writeln!(out, "      {line}")?;
+    let lines = heap_map::draw(older, newer, width.saturating_sub(INDENT));
+    if lines.is_empty() {
+        return Ok(());
+    }
+    for line in lines {
+        writeln!(out, "{:INDENT$}{line}", "")?;
     }
     writeln!(out)
 }
