@@ -43,6 +43,17 @@ impl SubjectOptions {
             ("--map", !self.map.is_empty()),
             ("--env", !self.env.is_empty()),
         ];
+        let twice = |index: usize| {
+            self.map[..index]
+                .iter()
+                .any(|(name, _)| *name == self.map[index].0)
+        };
+        if let Some(index) = (0..self.map.len()).find(|&index| twice(index)) {
+            let name = &self.map[index].0;
+            return Err(Failure::Unusable(format!(
+                "--map names {name} twice: give one symbol for it"
+            )));
+        }
         match of_library.iter().find(|(_, given)| *given) {
             Some((option, _)) if !matches!(spec, SubjectSpec::Library { .. }) => {
                 Err(Failure::Unusable(format!(

@@ -46,6 +46,10 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "--format", "yaml"], &["yaml", "json"]);
     wrong(&["check", "./x.so", "--map", "malloc"], &["--map"]);
     wrong(&["check", "./x.so", "--map", "frob=x_frob"], &["frob"]);
+    wrong(
+        &["check", "./x.so", "--map", "malloc=a,free=f,malloc=b"],
+        &["--map", "malloc", "twice"],
+    );
     wrong(&["check", "./x.so", "--env", "NOVALUE"], &["NOVALUE"]);
     wrong(
         &["check", "./x.so", "--prefix", "x_", "--map", "malloc=y"],
