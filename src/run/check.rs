@@ -71,6 +71,13 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
             subject: launched.info.name,
         });
     }
+    if let Some(index) = provided.first_not_permitted(program) {
+        let operation = program.lines().nth(index);
+        return Err(CheckError::Undefined {
+            operation: operation.map_or(String::new(), |line| line.to_string()),
+            profile: profile.id().to_owned(),
+        });
+    }
     let once = program.rule == Some(RuleId::FirstCallAny);
     let plan = Plan::of(Item::given(program.clone(), once));
     finish(

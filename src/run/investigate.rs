@@ -290,6 +290,8 @@ impl Hunt {
             }
             match op.call {
                 Call::Calloc | Call::Reallocarray => (op.a, op.b) = (1, 16),
+                // Not every document defines a size that is no multiple of the alignment.
+                Call::AlignedAlloc => op.b = 16_u64.next_multiple_of(op.a.max(1)),
                 call if call.takes_alignment() => op.b = 16,
                 _ => op.a = 16,
             }

@@ -198,6 +198,16 @@ pub enum CheckError {
         /// the subject
         subject: String,
     },
+    /// No document of the profile says what comes of an operation of the program.
+    #[error(
+        "`{operation}` is undefined in profile {profile}: take it out, or choose a profile that defines it"
+    )]
+    Undefined {
+        /// as it stands in the trace
+        operation: String,
+        /// the profile
+        profile: String,
+    },
     /// Workers are started and watched through `/proc`.
     #[error(
         "/proc is not there, through which workers are started and watched: mount it (`mount -t proc proc /proc`)"

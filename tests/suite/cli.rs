@@ -165,6 +165,46 @@ fn a_good_trace_is_replayed() {
 }
 
 #[test]
+fn what_a_profile_leaves_undefined_is_not_replayed() {
+    let room = Room::new();
+    let trace = room.path("undefined.trace");
+    let replay = |operations: &str, profile: &str| {
+        fs::write(&trace, format!("# allocspec trace 1\n{operations}")).expect("room for a file");
+        let mut command = room.command(&["replay"]);
+        command.arg(&trace).args(["system", "--profile", profile]);
+        room.run(command)
+    };
+    for (operations, profile, said) in [
+        (
+            "p0 = aligned_alloc 3 10\n",
+            "c11",
+            "p0 = aligned_alloc 3 10",
+        ),
+        (
+            "p0 = aligned_alloc 8 10\n",
+            "c11",
+            "p0 = aligned_alloc 8 10",
+        ),
+        (
+            "p0 = malloc 1\np0 = realloc p0 0\n",
+            "c23",
+            "p0 = realloc p0 0",
+        ),
+    ] {
+        let run = replay(operations, profile);
+        run.assert_usage_error(&[said, "undefined", profile]);
+    }
+    for (operations, profile) in [
+        ("p0 = aligned_alloc 8 16\n", "c11"),
+        ("p0 = malloc 1\np0 = realloc p0 0\n", "c17"),
+        ("p0 = realloc null 0\n", "c23"),
+    ] {
+        let run = replay(operations, profile);
+        assert_eq!(run.status, Some(0), "{operations}{}", run.stderr);
+    }
+}
+
+#[test]
 fn the_reference_conforms_and_every_rule_is_exercised() {
     let room = Room::new();
     let report = room.check_for(
