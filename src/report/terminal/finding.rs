@@ -6,7 +6,7 @@ use crate::report::evidence::contrast;
 use crate::report::heap_map::{self, Block};
 use crate::report::listing::{self, Line};
 use crate::report::save::Saved;
-use crate::report::words::{beside, wrap};
+use crate::report::words::{beside, thousands, wrap};
 use crate::report::{Report, commands};
 use crate::shadow::{Case, Evidence};
 use std::io::{self, Write};
@@ -14,6 +14,9 @@ use std::path::Path;
 
 /// Outcomes start at most in this column of the program.
 const OUTCOME: usize = 48;
+
+/// Operations beyond which a program is too long for anybody to follow.
+const LONG: u64 = 1000;
 
 /// The column of programs and of all that belongs to them.
 const INDENT: usize = 6;
@@ -85,6 +88,14 @@ fn finding(
         ),
     };
     labelled(out, "phase", &seen, width)?;
+    let steps = case.program.steps();
+    if case.reproduced && steps > LONG {
+        let length = format!(
+            "{} operations are left of the program: it needs a long history, or more --time to be shrunk",
+            thousands(steps)
+        );
+        labelled(out, "length", &length, width)?;
+    }
     again(report, case, saved, out)?;
     writeln!(out)
 }

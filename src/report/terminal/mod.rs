@@ -214,6 +214,12 @@ mod tests {
         assert!(text.contains("      … 1,992 operations …\n"), "{text}");
         assert!(text.contains("   >> p1 = malloc 100"), "{text}");
         assert!(text.lines().count() < 40, "{text}");
+        assert!(
+            text.contains("      length        2,003 operations are left"),
+            "{text}"
+        );
+        let short = written(vec![sample::realloc_fail_keeps()], Detail::Findings);
+        assert!(!short.contains("length  "), "{short}");
     }
 
     #[test]
