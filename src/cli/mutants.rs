@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Processes side by side [default: one a processor]
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = values::jobs)]
     jobs: Option<NonZeroUsize>,
 }
 

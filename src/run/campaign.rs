@@ -1,7 +1,7 @@
 //! A check: many programs in many processes, until the time is up, and the findings they lead to.
 
 use super::investigate;
-use super::launch::Launched;
+use super::launch::{self, Launched};
 use super::learn::Learned;
 use super::plan::{Item, Plan};
 use super::process;
@@ -13,6 +13,7 @@ use crate::shadow::{Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_d
 use crate::spec::{RuleId, RuleSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Programs of at most this many operations are looked at closely from the start.
@@ -170,9 +171,10 @@ impl<'a> Campaign<'a> {
         std::thread::scope(|scope| {
             let mut spare = Some(first);
             let threads: Vec<_> = (0..self.budget.jobs.max(1))
-                .map(|_| {
+                .map_while(|_| {
                     let worker = spare.take();
-                    scope.spawn(|| self.work(worker))
+                    let thread = Builder::new().spawn_scoped(scope, || self.work(worker));
+                    thread.map_err(|error| self.fail(no_thread(&error))).ok()
                 })
                 .collect();
             while !threads
@@ -462,7 +464,12 @@ impl Seat<'_> {
                 campaign.budget.last(),
                 &campaign.totals,
             );
-            return run.map_err(|error| refused(&error));
+            let mut run = run.map_err(|error| refused(&error))?;
+            if campaign.launch.noisy && matches!(run.end, End::Told(_)) {
+                // What it writes while it is loaded is told once, of the library.
+                run.said.clear();
+            }
+            return Ok(run);
         }
         self.run(&item.program, conduct, deadline, None)
     }
@@ -484,11 +491,7 @@ impl Seat<'_> {
             Some(worker) => worker,
             None => match Worker::start(campaign.launch) {
                 Ok((worker, ..)) => worker,
-                Err(error) => {
-                    return Err(CheckError::Internal(format!(
-                        "the subject does not load again: {error:?}"
-                    )));
-                }
+                Err(error) => return Err(launch::refused(&campaign.launch.name, error)),
             },
         };
         campaign.workers.fetch_add(1, Relaxed);
@@ -511,6 +514,14 @@ fn refused(error: &std::io::Error) -> CheckError {
     }
 }
 
+/// A supervising thread could not be had.
+pub(super) fn no_thread(error: &std::io::Error) -> CheckError {
+    CheckError::Resources {
+        what: "a thread",
+        reason: error.to_string(),
+    }
+}
+
 /// Learns what it can of a launched subject.
 ///
 /// # Errors
@@ -522,9 +533,8 @@ pub fn learn(launched: &mut Launched, time: Duration) -> Result<Learned, CheckEr
         .learn(time)
         .map_err(|error| refused(&error))?;
     if !launched.worker.is_alive() {
-        let (worker, ..) = Worker::start(&launched.launch).map_err(|error| {
-            CheckError::Internal(format!("the subject does not load again: {error:?}"))
-        })?;
+        let (worker, ..) = Worker::start(&launched.launch)
+            .map_err(|error| launch::refused(&launched.launch.name, error))?;
         launched.worker = worker;
     }
     Ok(learned)

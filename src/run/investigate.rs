@@ -6,7 +6,9 @@ use super::plan::Item;
 use super::process;
 use super::supervisor::Run;
 use crate::program::{Call, Op, Program, Reducer};
-use crate::shadow::{Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk};
+use crate::shadow::{
+    Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed,
+};
 use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -302,6 +304,8 @@ impl Hunt {
             let op = &mut ordinary.ops[index];
             match op.call {
                 Call::Calloc | Call::Reallocarray => (op.a, op.b) = (1, 16),
+                // Not every document defines a size that is no multiple of the alignment.
+                Call::AlignedAlloc => op.b = 16_u64.next_multiple_of(op.a.max(1)),
                 call if call.takes_alignment() => op.b = 16,
                 _ => op.a = 16,
             }
@@ -383,12 +387,13 @@ impl Hunt {
         let rule = attribute_shrunk(&best.finding, &best.program, &rules);
         let Evidence::Died {
             moment: Moment::Call | Moment::Idle,
+            death,
             ..
         } = best.finding.evidence
         else {
             return Ok(rule);
         };
-        if Instant::now() >= self.until {
+        if is_killed(death) || Instant::now() >= self.until {
             return Ok(rule);
         }
         // What is wrong with an over-aligned block, or with one that was resized, has rules of its own.

@@ -16,6 +16,7 @@ mod process;
 mod protocol;
 mod resolve;
 mod shared;
+mod strays;
 mod supervisor;
 pub mod verdict;
 pub mod worker;

@@ -8,6 +8,7 @@ use crate::spec::{Catalogue, RuleId};
 use crate::subject::mutants::Mutant;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, mpsc};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Live bytes a program may hold.
@@ -35,7 +36,7 @@ pub fn mutants(
         for _ in 0..options.jobs.max(1) {
             let sender = sender.clone();
             let (next, error, chosen) = (&next, &error, &chosen);
-            scope.spawn(move || {
+            let work = move || {
                 while let Some(&(mutant, rule)) = chosen.get(next.fetch_add(1, Relaxed)) {
                     match run(mutant, rule, options) {
                         Ok(row) => drop(sender.send(row)),
@@ -47,7 +48,13 @@ pub fn mutants(
                         }
                     }
                 }
-            });
+            };
+            if let Err(refused) = Builder::new().spawn_scoped(scope, work) {
+                if let Ok(mut error) = error.lock() {
+                    error.get_or_insert(campaign::no_thread(&refused));
+                }
+                break;
+            }
         }
         drop(sender);
         for row in receiver {

@@ -203,29 +203,35 @@ fn by_turns(items: Vec<Item>) -> Vec<Item> {
     numbered.into_iter().map(|(_, item)| item).collect()
 }
 
-/// Every entry point as the first call of a process, and a few ordinary ones after it.
+/// Every entry point as the first call of a process, those that take a size with a small, no and a huge one, and a few
+/// ordinary calls after it.
 fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
     use crate::program::NO_SLOT;
-    let firsts = [
-        Op::new(Call::Malloc, 0, 100, 0),
+    // Multiples of 64, so that no document leaves them undefined for `aligned_alloc`.
+    let sizes = [128, 0, u64::MAX << 6];
+    let sized = sizes.into_iter().flat_map(|size| {
+        [
+            Op::new(Call::Malloc, 0, size, 0),
+            Op::new(Call::Calloc, 0, 1, size),
+            Op::new(Call::Realloc, 0, size, 0),
+            Op::new(Call::Reallocarray, 0, 1, size),
+            Op::new(Call::AlignedAlloc, 0, 64, size),
+            Op::new(Call::PosixMemalign, 0, 64, size),
+            Op::new(Call::Memalign, 0, 4096, size),
+            Op::new(Call::Valloc, 0, size, 0),
+            Op::new(Call::Pvalloc, 0, size, 0),
+        ]
+    });
+    let others = [
         Op::new(Call::Malloc, 0, 8 << 20, 0),
-        Op::new(Call::Malloc, 0, u64::MAX - 64, 0),
-        Op::new(Call::Calloc, 0, 10, 10),
-        Op::new(Call::Realloc, 0, 100, 0),
         Op::new(Call::Free, NO_SLOT, 0, 0),
-        Op::new(Call::Reallocarray, 0, 10, 10),
-        Op::new(Call::AlignedAlloc, 0, 64, 128),
-        Op::new(Call::PosixMemalign, 0, 64, 100),
-        Op::new(Call::Memalign, 0, 4096, 100),
-        Op::new(Call::Valloc, 0, 100, 0),
-        Op::new(Call::Pvalloc, 0, 100, 0),
         Op::new(Call::UsableSize, NO_SLOT, 0, 0),
         Op::new(Call::FreeSized, NO_SLOT, 8, 0),
         Op::new(Call::FreeAlignedSized, NO_SLOT, 8, 8),
         Op::new(Call::Trim, NO_SLOT, 0, 0),
     ];
-    firsts
-        .into_iter()
+    sized
+        .chain(others)
         .filter(|op| vocabulary.has(op.call))
         .map(|first| {
             let ops = vec![
@@ -248,4 +254,31 @@ fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
                 unhurried: false,
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_comes_first_with_every_kind_of_size() {
+        let vocabulary = Vocabulary::default();
+        let rules = RuleSet::from_iter([RuleId::FirstCallAny]);
+        let plan = Plan::new(&vocabulary, &rules, 1, false);
+        let firsts: Vec<Op> = plan.items.iter().map(|item| item.program.ops[0]).collect();
+        let is_entry_point = |call: &&Call| call.entry_point().is_some() && **call != Call::Stretch;
+        for &call in Call::ALL.iter().filter(is_entry_point) {
+            let sizes: Vec<Option<u64>> = firsts
+                .iter()
+                .filter(|op| op.call == call)
+                .map(Op::size)
+                .collect();
+            assert!(!sizes.is_empty(), "{call:?}");
+            if call.allocates() || call.reallocates() {
+                assert!(sizes.contains(&Some(0)), "{call:?}: {sizes:?}");
+                assert!(sizes.iter().any(|size| *size > Some(1 << 63)), "{call:?}");
+            }
+        }
+        assert!(plan.items.iter().all(|item| item.once));
+    }
 }

@@ -93,6 +93,17 @@ pub fn limit_mapping(more: Option<u64>) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes that the process may map; [`u64::MAX`] if there is no limit, or none that can be read.
+pub fn mapping_limit() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the structure is ours. After an error it is as it was: without a limit.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    limit.rlim_cur
+}
+
 /// Nanoseconds on the monotonic clock, the same for all processes.
 pub fn now() -> u64 {
     let mut time = libc::timespec {

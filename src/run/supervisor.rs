@@ -4,6 +4,7 @@ use super::learn::Learned;
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
 use super::shared::Shared;
+use super::strays;
 use crate::program::{Op, Program};
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
 use std::fs::File;
@@ -38,10 +39,14 @@ const TICKS: u64 = 100;
 /// How to start workers for a subject.
 #[derive(Clone, Debug)]
 pub struct Launch {
+    /// The subject as the user names it, for messages.
+    pub name: PathBuf,
     /// What carries the subject.
     pub carrier: Carrier,
     /// The library to preload.
     pub preload: Option<PathBuf>,
+    /// Whether the subject writes while it is loaded, whatever is called of it.
+    pub noisy: bool,
     /// Variables for the subject.
     pub env: Vec<(String, String)>,
     /// How long a call may take before it counts as hanging.
@@ -116,6 +121,8 @@ pub enum End {
 /// A worker.
 pub struct Worker {
     process: Child,
+    /// Whether it has been waited for: its number may be another's since.
+    reaped: bool,
     shared: Shared,
     output: File,
     /// What a subject that prints much wrote first.
@@ -228,11 +235,13 @@ impl Worker {
             command.env("GLIBC_TUNABLES", format!("{tunables}{separator}{room}"));
         }
         let keep = inherited.as_raw_fd();
+        let supervisor = calling.supervisor as i32;
         // SAFETY: only system calls that are safe between fork and exec, on values copied in.
-        unsafe { command.pre_exec(move || prepare_process(keep)) };
-        let process = command.spawn()?;
+        unsafe { command.pre_exec(move || prepare_process(keep, supervisor)) };
+        let process = strays::spawn_worker(&mut command)?;
         Ok(Worker {
             process,
+            reaped: false,
             shared,
             output,
             early: String::new(),
@@ -287,7 +296,14 @@ impl Worker {
 
     /// Whether the worker can take orders.
     pub fn is_alive(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+        self.poll().is_none()
+    }
+
+    /// How the worker ended, if it has.
+    fn poll(&mut self) -> Option<ExitStatus> {
+        let status = self.process.try_wait().ok().flatten();
+        self.reaped |= status.is_some();
+        status
     }
 
     /// Changes how long a call may take before it counts as hanging, and when a program is stopped even inside one.
@@ -360,7 +376,7 @@ impl Worker {
                 return Waited::Done;
             }
             self.drain_output();
-            if let Ok(Some(status)) = self.process.try_wait() {
+            if let Some(status) = self.poll() {
                 // One that deals with a single order ends when it has; it may have ended badly.
                 if self.shared.wait_done(Duration::ZERO) {
                     return Waited::Done;
@@ -470,12 +486,15 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let group = -(self.process.id() as i32);
-        // SAFETY: the worker made itself the leader of a group of this number, and has not been waited for yet, or the
-        // group is empty and the call does nothing.
-        unsafe { libc::kill(group, libc::SIGKILL) };
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let process = self.process.id() as i32;
+        if !self.reaped {
+            // SAFETY: the worker made itself the leader of a group of its number, which is nobody else's before it is
+            // waited for.
+            unsafe { libc::kill(-process, libc::SIGKILL) };
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+        strays::end_those_of(process);
     }
 }
 
@@ -487,9 +506,9 @@ fn effort(program: &Program, index: usize) -> Duration {
     Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
 }
 
-/// Between fork and exec: a group of its own, no core files, the same addresses every time, and no life after the
-/// supervisor's.
-fn prepare_process(keep: i32) -> io::Result<()> {
+/// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
+/// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
+fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
     let no_core = libc::rlimit {
         rlim_cur: 0,
@@ -498,9 +517,16 @@ fn prepare_process(keep: i32) -> io::Result<()> {
     // SAFETY: plain requests to the kernel.
     unsafe {
         libc::setpgid(0, 0);
+        // Already now: constructors run before the worker does.
+        strays::adopt();
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
         libc::personality(ADDR_NO_RANDOMIZE);
+        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != supervisor {
+            // It died before this process asked to be told.
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
         if libc::fcntl(keep, libc::F_SETFD, 0) < 0 {
             return Err(io::Error::last_os_error());
         }

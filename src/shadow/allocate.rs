@@ -438,11 +438,13 @@ impl Shadow<'_> {
             _ => self.broken(at, RuleId::PmaMemptr, memptr)?,
         }
         self.ledger.count(RuleId::PmaErrno);
-        self.ledger.note(if errno == ERRNO_BEFORE {
-            Choice::PmaErrnoKept
-        } else {
-            Choice::PmaErrnoSet
-        });
+        self.ledger
+            .note(match (errno == ERRNO_BEFORE, code == libc::EINVAL) {
+                (true, true) => Choice::PmaEinvalErrnoKept,
+                (true, false) => Choice::PmaErrnoKept,
+                (false, true) => Choice::PmaEinvalErrnoSet,
+                (false, false) => Choice::PmaErrnoSet,
+            });
         Ok(0)
     }
 

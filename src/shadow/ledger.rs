@@ -35,6 +35,8 @@ pub enum Choice {
     MemalignInvalidPointer,
     PmaErrnoSet,
     PmaErrnoKept,
+    PmaEinvalErrnoSet,
+    PmaEinvalErrnoKept,
 }
 
 /// The record of a run.

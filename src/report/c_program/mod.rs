@@ -14,7 +14,6 @@ mod translate;
 
 use super::commands;
 use super::evidence::{Contrast, contrast};
-use super::sources;
 use super::words::wrap;
 use crate::program::{Call, Expect};
 use crate::run::verdict::{Provider, SubjectInfo};
@@ -193,7 +192,7 @@ fn head(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> String 
     let Contrast { expected, found } = contrast(case);
     let mut lines = vec![format!("{}: {}", rule.id, rule.title), String::new()];
     lines.extend(wrap(&rule.statement, WIDTH));
-    lines.extend(wrap(&sources(rule, false), WIDTH));
+    lines.extend(wrap(&rule.sources.join("; "), WIDTH));
     lines.push(String::new());
     if !expected.is_empty() {
         lines.extend(wrap(&format!("Expected: {expected}."), WIDTH));
