@@ -281,6 +281,27 @@ impl Program {
         self.ops.iter().map(repeated).fold(0, u64::saturating_add)
     }
 
+    /// How much a run to the end takes, roughly: an operation counts 1, and a page of a block that it makes or resizes as
+    /// much again.
+    pub fn cost(&self) -> u64 {
+        const PAGE: u64 = 4096;
+        /// So many pages of one block are touched at most.
+        const TOUCHED: u64 = 4096;
+        let mut costs = Vec::with_capacity(self.ops.len());
+        for (index, op) in self.ops.iter().enumerate() {
+            let pages = op.size().map_or(0, |size| size / PAGE).min(TOUCHED);
+            costs.push(match op.call {
+                Call::Repeat => {
+                    let start = index.saturating_sub(op.b as usize);
+                    let once: u64 = costs[start..].iter().sum();
+                    once.saturating_mul(op.a)
+                }
+                _ => 1 + pages,
+            });
+        }
+        costs.into_iter().fold(0, u64::saturating_add)
+    }
+
     /// The number of slots a run needs: one more than the highest the program names.
     pub fn slots(&self) -> usize {
         self.ops

@@ -1,7 +1,7 @@
 //! The programs of a check, in the order in which they are run.
 //!
-//! Vectors and directed programs come first, the shortest first: a rule is exercised early, however slow the subject
-//! is. Random programs fill the rest of the time; each depends on the seed and its number alone.
+//! Vectors and directed programs come first, the cheapest first: a rule is exercised early, however slow the subject
+//! is. Random programs come among them and fill the rest of the time; each depends on the seed and its number alone.
 
 use super::campaign::Budget;
 use super::process;
@@ -15,6 +15,8 @@ const LENGTHS: [usize; 12] = [
 ];
 /// One program in so many is a random one while there are others.
 const EVERY: usize = 4;
+/// Programs about one rule that do not have to wait for cheaper ones about others.
+const FIRST: usize = 2;
 /// Bytes that products beyond 32 bits take.
 const ROOMY: u64 = 8 << 30;
 /// The share of the time that one program of the plan may take.
@@ -119,10 +121,10 @@ impl<'a> Plan<'a> {
         if rules.contains(RuleId::FirstCallAny) {
             items.extend(first_calls(vocabulary));
         }
-        items.sort_by_key(|item| item.program.steps());
         items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
+        items.sort_by_cached_key(|item| item.program.cost());
         Plan {
-            items: by_turns(items),
+            items: first_of_each(items),
             random: Some((vocabulary, seed)),
         }
     }
@@ -188,19 +190,16 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The first item about each rule, then the second about each, and so on.
-fn by_turns(items: Vec<Item>) -> Vec<Item> {
-    let mut turns = [0; RuleId::ALL.len() + 1];
-    let mut numbered: Vec<(usize, Item)> = items
-        .into_iter()
-        .map(|item| {
-            let turn = &mut turns[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
-            *turn += 1;
-            (*turn, item)
-        })
-        .collect();
-    numbered.sort_by_key(|(turn, _)| *turn);
-    numbered.into_iter().map(|(_, item)| item).collect()
+/// The first few items about each rule, then all others.
+fn first_of_each(items: Vec<Item>) -> Vec<Item> {
+    let mut seen = [0; RuleId::ALL.len() + 1];
+    let (mut first, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| {
+        let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
+        *seen += 1;
+        *seen <= FIRST
+    });
+    first.extend(others);
+    first
 }
 
 /// Every entry point as the first call of a process, those that take a size with a small, no and a huge one, and a few

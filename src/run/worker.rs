@@ -135,8 +135,12 @@ fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hell
 }
 
 fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
+    let is_foreign = matches!(
+        calling.carrier,
+        Carrier::Linked { .. } | Carrier::Opened { .. }
+    );
     if calling.once {
-        obey(shared, calling.supervisor as i32, make);
+        obey(shared, calling.supervisor as i32, is_foreign, make);
     }
     // SAFETY: a plain request to the kernel.
     let worker = unsafe { libc::getpid() };
@@ -146,7 +150,7 @@ fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn()
         reset_signals();
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            0 => obey(shared, worker, make),
+            0 => obey(shared, worker, is_foreign, make),
             child if child > 0 => {
                 shared.set_child(child);
                 let status = wait_for(child);
@@ -186,7 +190,7 @@ fn wait_for(child: i32) -> i32 {
 }
 
 /// Deals with one order, reports, and ends the process, at the latest with its parent.
-fn obey<S: Subject>(shared: &Shared, parent: i32, make: impl FnOnce() -> S) -> ! {
+fn obey<S: Subject>(shared: &Shared, parent: i32, is_foreign: bool, make: impl FnOnce() -> S) -> ! {
     // SAFETY: plain requests to the kernel.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
@@ -208,7 +212,6 @@ fn obey<S: Subject>(shared: &Shared, parent: i32, make: impl FnOnce() -> S) -> !
             deadline,
         }) => {
             let conduct = conduct(rules, &muted, stores, closely);
-            // A panic is the harness's own fault and must not look like the subject's.
             let attempt = || {
                 shared::program_of(shared, rule).and_then(|program| {
                     let shadow = Shadow::new(shared.ledger(), conduct)?;
@@ -218,7 +221,12 @@ fn obey<S: Subject>(shared: &Shared, parent: i32, make: impl FnOnce() -> S) -> !
                     ))
                 })
             };
+            // Where the subject is part of the harness, a panic is the harness's own fault and must not look like the
+            // subject's. A foreign one may have stored in the harness's memory: then it is a death like another.
             let report = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+                if is_foreign {
+                    abort();
+                }
                 Err(io::Error::other(
                     "the harness failed while it ran a program",
                 ))

@@ -5,7 +5,7 @@ use crate::program::op::{Call, Expect, Program};
 use crate::spec::RuleId;
 
 /// Sizes that allocators keep in different ways: tiny, small, a page, large, mapped.
-const ORDERS: [u64; 11] = [
+const ORDERS: [u64; 12] = [
     1,
     24,
     100,
@@ -16,6 +16,7 @@ const ORDERS: [u64; 11] = [
     70_000,
     140_000,
     300_000,
+    1_500_000,
     2 << 20,
 ];
 
