@@ -369,10 +369,15 @@ impl Seat<'_> {
             let Some(finding) = self.finding(&item.program, &run)? else {
                 return Ok(());
             };
-            let call = cause(
-                finding.rule,
-                item.program.ops.get(finding.op_index).map(|op| op.call),
-            );
+            let op = item.program.ops.get(finding.op_index);
+            if item.once
+                && finding.op_index == 0
+                && op.is_some_and(|op| muted.contains(RuleId::FirstCallAny, op.call))
+            {
+                // That the function cannot come first is known, so of no use is what it does with other sizes then.
+                return Ok(());
+            }
+            let call = cause(finding.rule, op.map(|op| op.call));
             if !self.campaign.rules.contains(finding.rule) || !self.campaign.claim(&finding, call) {
                 return Ok(());
             }
