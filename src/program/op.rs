@@ -286,7 +286,7 @@ impl Program {
     pub fn cost(&self) -> u64 {
         const PAGE: u64 = 4096;
         /// So many pages of one block are touched at most.
-        const TOUCHED: u64 = 4096;
+        const TOUCHED: u64 = 1024;
         let mut costs = Vec::with_capacity(self.ops.len());
         for (index, op) in self.ops.iter().enumerate() {
             let pages = op.size().map_or(0, |size| size / PAGE).min(TOUCHED);

@@ -17,7 +17,7 @@ const EDGE: u64 = 256;
 /// Bytes written in a page between them.
 const LINE: u64 = 64;
 /// Lines written in one block at most; in larger blocks they are spread evenly.
-const LINES: u64 = 4096;
+const LINES: u64 = 1024;
 /// Lines in a block of at least [`HUGE`] bytes: where pages are huge, each line takes 2 MiB of memory.
 const FEW_LINES: u64 = 64;
 const HUGE: u64 = 256 << 20;
@@ -323,8 +323,8 @@ mod tests {
     }
 
     #[test]
-    fn every_page_of_a_block_up_to_sixteen_mebibytes_is_met() {
-        let size = 16 << 20;
+    fn every_page_of_a_block_up_to_four_mebibytes_is_met() {
+        let size = 4 << 20;
         let mut met = vec![false; (size / PAGE) as usize];
         for window in windows(size) {
             assert!(window.start % 8 == 0 && window.end <= size);

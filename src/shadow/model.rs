@@ -379,10 +379,28 @@ impl<'l> Shadow<'l> {
             call if call.allocates() => self.settle_allocation(at, reply),
             call if call.reallocates() => self.settle_reallocation(at, &request.before, reply),
             call if call.frees() => self.settle_release(at, &request.before, reply),
-            Call::UsableSize => self.settle_usable(at, &request.before, reply),
-            Call::Stretch => self.settle_stretch(at, &request.before, reply),
-            _ => Ok(()),
+            Call::UsableSize => {
+                self.settle_usable(at, &request.before, reply)?;
+                self.verify_all_closely(at)
+            }
+            Call::Stretch => {
+                self.settle_stretch(at, &request.before, reply)?;
+                self.verify_all_closely(at)
+            }
+            _ => self.verify_all_closely(at),
         }
+    }
+
+    /// After a call that is about no contents at all.
+    fn verify_all_closely(&self, at: At) -> Checked {
+        if !self.conduct.closely {
+            return Ok(());
+        }
+        let block = self.block(at.op.slot);
+        if block.is_live() {
+            self.verify(at, at.op.slot, &block, RuleId::ContentStable)?;
+        }
+        self.verify_others(at, RuleId::ContentStable)
     }
 
     /// Verifies the contents of every live block.
