@@ -72,7 +72,13 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
             death: Death::Exit { .. },
             ..
         } => run_in_child(t),
-        Evidence::Died { .. } | Evidence::BadAddress { .. } | Evidence::Foreign { .. } => {
+        // What damages blocks may damage the allocator's own books first, in a process that began in another way.
+        Evidence::Died { .. }
+        | Evidence::BadAddress { .. }
+        | Evidence::Foreign { .. }
+        | Evidence::Overlap { .. }
+        | Evidence::Contents { .. }
+        | Evidence::NotZero { .. } => {
             t.need(Need::Signals);
             t.line("catch_signals();");
         }
