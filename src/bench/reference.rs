@@ -6,6 +6,7 @@ use crate::program::SplitMix;
 use crate::pymalloc::{DefaultRaw, Mmap, P16kR64, Pymalloc};
 use crate::run::c_library;
 use crate::subject::{Native, Subject};
+use std::cell::Cell;
 use std::ffi::{CString, c_void};
 use std::hint::black_box;
 use std::process::Command;
@@ -16,7 +17,7 @@ const PAIRS: usize = 400_000;
 /// Blocks held before they are freed in some order.
 const HELD: usize = 100_000;
 const SLOTS: usize = 4096;
-const TURNS: usize = 9;
+const TURNS: usize = 21;
 
 /// One way of using an allocator of small objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Draws {
     sizes: Vec<u16>,
     slots: Vec<u16>,
     order: Vec<u32>,
+    /// Where the blocks are kept: getting memory for that is no part of what is measured.
+    blocks: Vec<Cell<*mut u8>>,
 }
 
 impl Draws {
@@ -76,6 +79,7 @@ impl Draws {
                 .map(|_| random.below(SLOTS as u64) as u16)
                 .collect(),
             order,
+            blocks: vec![Cell::new(ptr::null_mut()); HELD],
         }
     }
 }
@@ -115,32 +119,25 @@ pub fn exercise<S: Subject>(subject: &mut S, usage: Usage, draws: &Draws) -> usi
             }
             HELD
         }
-        Usage::LastFirst => held(subject, draws, |free| (0..HELD).rev().for_each(free)),
-        Usage::FirstFirst => held(subject, draws, |free| (0..HELD).for_each(free)),
-        Usage::AnyOrder => held(subject, draws, |free| {
-            draws
-                .order
-                .iter()
-                .map(|&index| index as usize)
-                .for_each(free);
-        }),
+        Usage::LastFirst => held(subject, draws, (0..HELD).rev()),
+        Usage::FirstFirst => held(subject, draws, 0..HELD),
+        Usage::AnyOrder => {
+            let order = draws.order.iter();
+            held(subject, draws, order.map(|&index| index as usize))
+        }
     }
 }
 
-/// Makes many blocks and frees them in the order in which `order` names them.
-fn held<S: Subject>(
-    subject: &mut S,
-    draws: &Draws,
-    order: impl FnOnce(&mut dyn FnMut(usize)),
-) -> usize {
-    let blocks: Vec<*mut u8> = draws
-        .sizes
-        .iter()
+/// Makes many blocks and frees them in an order.
+fn held<S: Subject>(subject: &mut S, draws: &Draws, order: impl Iterator<Item = usize>) -> usize {
+    for (block, &size) in draws.blocks.iter().zip(&draws.sizes) {
         // SAFETY: any size may be asked for.
-        .map(|&size| unsafe { subject.malloc(usize::from(size)) })
-        .collect();
-    // SAFETY: every block is named once.
-    order(&mut |index| unsafe { subject.free(blocks[index]) });
+        block.set(unsafe { subject.malloc(usize::from(size)) });
+    }
+    for index in order {
+        // SAFETY: every block is named once.
+        unsafe { subject.free(draws.blocks[index].get()) };
+    }
     HELD
 }
 

@@ -21,10 +21,11 @@ pub(super) fn measure() -> Result<Vec<Measure>, CheckError> {
     let started = Instant::now();
     let result = run::replay(&long(), &options())?;
     let seconds = started.elapsed().as_secs_f64();
-    let left = result
-        .cases
-        .first()
-        .map_or(0, |case| case.program.ops.len());
+    let Some(case) = result.cases.first() else {
+        let reason = format!("nothing was found in mutant:{MUTANT}");
+        return Err(CheckError::Internal(reason));
+    };
+    let left = case.program.ops.len();
     let measure = |what, value, unit| Measure::new(Subject::Shrinking, what, value, unit);
     Ok(vec![
         measure("candidates, each in a fresh process".to_owned(), rate, "/s")
@@ -58,7 +59,8 @@ fn short() -> Program {
     }
 }
 
-/// A long random program without over-aligned blocks, and in the middle of it one that is resized.
+/// A long random program without over-aligned blocks, and in the middle of it one that is resized at the end, to more
+/// than there is room for where it is.
 fn long() -> Program {
     let vocabulary = Vocabulary {
         calls: [Call::Malloc, Call::Calloc, Call::Realloc, Call::Free]
@@ -75,7 +77,7 @@ fn long() -> Program {
     program
         .ops
         .insert(middle, Op::new(Call::Memalign, slot, 256, 100));
-    program.ops.push(Op::new(Call::Realloc, slot, 200, 0));
+    program.ops.push(Op::new(Call::Realloc, slot, 2000, 0));
     program.ops.push(Op::new(Call::Free, slot, 0, 0));
     program
 }

@@ -13,6 +13,7 @@ use crate::shadow::{Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_d
 use crate::spec::{RuleId, RuleSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -170,22 +171,25 @@ impl<'a> Campaign<'a> {
     pub fn run(self, first: Worker, tell: &mut dyn FnMut(Progress)) -> Result<Outcome, CheckError> {
         std::thread::scope(|scope| {
             let mut spare = Some(first);
+            // The end of the last thread disconnects it.
+            let (working, all_done) = mpsc::channel::<()>();
             let threads: Vec<_> = (0..self.budget.jobs.max(1))
                 .map_while(|_| {
-                    let worker = spare.take();
-                    let thread = Builder::new().spawn_scoped(scope, || self.work(worker));
+                    let (worker, working, campaign) = (spare.take(), working.clone(), &self);
+                    let thread = Builder::new().spawn_scoped(scope, move || {
+                        campaign.work(worker);
+                        drop(working);
+                    });
                     thread.map_err(|error| self.fail(no_thread(&error))).ok()
                 })
                 .collect();
-            while !threads
-                .iter()
-                .all(std::thread::ScopedJoinHandle::is_finished)
-            {
-                std::thread::park_timeout(if self.budget.time < TELL * 20 {
-                    TELL / 20
-                } else {
-                    TELL
-                });
+            drop(working);
+            let often = if self.budget.time < TELL * 20 {
+                TELL / 20
+            } else {
+                TELL
+            };
+            while all_done.recv_timeout(often) == Err(RecvTimeoutError::Timeout) {
                 tell(Progress {
                     phase: self.phase.lock().map_or("", |phase| *phase),
                     ops: self.totals.ops(),

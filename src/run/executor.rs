@@ -188,12 +188,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         self.ledger.enter(Moment::Call);
         let mut reply = self.call(op, &request);
         if is_unexpected(op, &reply) {
-            // A failure that passes is nobody's fault: only what fails every time is refused.
-            for _ in 0..AGAIN {
-                if is_unexpected(op, &reply) {
-                    reply = self.call(op, &request);
-                }
-            }
+            reply = self.call_again(op, &request);
         }
         self.ledger.enter(Moment::Idle);
         // SAFETY: as above.
@@ -208,8 +203,20 @@ impl<'l, S: Subject> Executor<'l, S> {
         Ok(())
     }
 
+    /// A failure that passes is nobody's fault: only what fails every time is refused.
+    #[cold]
+    fn call_again(&mut self, op: &Op, request: &Request) -> Reply {
+        let mut reply = self.call(op, request);
+        for _ in 1..AGAIN {
+            if is_unexpected(op, &reply) {
+                reply = self.call(op, request);
+            }
+        }
+        reply
+    }
+
     /// Makes the call that an operation stands for.
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, op: &Op, request: &Request) -> Reply {
         let block = request.before.pointer();
         let (a, b) = (op.a as usize, op.b as usize);

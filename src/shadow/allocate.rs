@@ -25,7 +25,7 @@ const PAGE: u64 = 4096;
 const FEW: usize = 64;
 
 /// The rules that forbid a block for this request, whatever the allocator, most specific first.
-#[inline]
+#[inline(always)]
 pub(super) fn impossible(op: &Op) -> &'static [RuleId] {
     match op.size() {
         Some(size) if size <= ADDRESS_SPACE && !op.call.takes_alignment() => &[],
@@ -72,6 +72,7 @@ fn forbidding(op: &Op, size: Option<u64>) -> &'static [RuleId] {
 }
 
 /// The alignment that fits every fundamental type of at most `size` bytes (C23 7.24.3p1).
+#[inline(always)]
 pub(super) fn fitting_alignment(size: u64) -> u64 {
     match size {
         0 => 1,
@@ -80,6 +81,7 @@ pub(super) fn fitting_alignment(size: u64) -> u64 {
 }
 
 /// The alignment that a call asks for, 0 if it asks for none.
+#[inline(always)]
 pub(super) fn alignment_asked(op: &Op) -> u64 {
     match op.call {
         Call::Valloc | Call::Pvalloc => PAGE,
@@ -101,13 +103,15 @@ pub(super) fn zero_rule(call: Call) -> RuleId {
 }
 
 impl Shadow<'_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle_allocation(&mut self, at: At, reply: &Reply) -> Checked {
         let address = match at.op.call {
             Call::PosixMemalign => self.settle_posix_memalign(at, reply)?,
             _ => reply.value,
         };
-        self.check_alignment_argument(at, address)?;
+        if at.op.call.takes_alignment() {
+            self.check_alignment_argument(at, address)?;
+        }
         self.check_expectation(at, 0, address)?;
         if address == 0 {
             self.settle_null(at, reply)?;
@@ -121,7 +125,9 @@ impl Shadow<'_> {
                 return Ok(());
             }
         };
-        self.note_zero(at, size, true);
+        if size == 0 {
+            self.note_zero(at, true);
+        }
         if self.purpose == Some(RuleId::SizeBoundaries) {
             self.ledger.count(RuleId::SizeBoundaries);
         }
@@ -149,12 +155,13 @@ impl Shadow<'_> {
     }
 
     /// A request failed. May it, and does it say so as it should?
+    #[cold]
     pub(super) fn settle_null(&mut self, at: At, reply: &Reply) -> Checked {
         if let rules @ [_, ..] = impossible(&at.op) {
             self.ledger.count(self.first_checked(rules));
         }
         if at.op.size() == Some(0) {
-            self.note_zero(at, 0, false);
+            self.note_zero(at, false);
             if at.op.call == Call::Malloc {
                 let kept = reply.errno == ERRNO_BEFORE;
                 self.ledger.count(RuleId::MallocZeroErrno);
@@ -215,7 +222,7 @@ impl Shadow<'_> {
     }
 
     /// The size of the block, or `None` if no allocator can have it and that was reported before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_possible(
         &mut self,
         at: At,
@@ -232,7 +239,7 @@ impl Shadow<'_> {
     }
 
     /// `errno` after success.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_errno_kept(&mut self, at: At, reply: &Reply) -> Checked {
         self.ledger.count(RuleId::ErrnoSuccess);
         if reply.errno != ERRNO_BEFORE && reply.errno != 0 {
@@ -250,14 +257,11 @@ impl Shadow<'_> {
     }
 
     /// Alignments that are none must be refused by `aligned_alloc`; `memalign` has a choice.
-    #[inline]
+    #[inline(never)]
     fn check_alignment_argument(&mut self, at: At, address: u64) -> Checked {
         let Op {
             call, a: alignment, ..
         } = at.op;
-        if !call.takes_alignment() {
-            return Ok(());
-        }
         let valid = alignment.is_power_of_two();
         match call {
             Call::AlignedAlloc if !valid => {
@@ -296,7 +300,7 @@ impl Shadow<'_> {
     }
 
     /// The alignment of what a call returned.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_alignment(&mut self, at: At, address: u64, size: u64) -> Checked {
         let fitting = fitting_alignment(size);
         let Op { call, a: asked, .. } = at.op;
@@ -337,6 +341,7 @@ impl Shadow<'_> {
     }
 
     /// The array that `calloc` returned.
+    #[inline(always)]
     fn check_zero(&mut self, at: At, block: &Block) -> Checked {
         let rule = match self.purpose {
             Some(rule @ (RuleId::CallocArgsSym | RuleId::CallocZeroAfterOom)) => rule,
@@ -364,6 +369,7 @@ impl Shadow<'_> {
     }
 
     /// The rules of `posix_memalign` alone; answers with the address of the block, 0 for none.
+    #[inline(never)]
     fn settle_posix_memalign(&mut self, at: At, reply: &Reply) -> Result<u64, super::Stop> {
         let Op {
             a: alignment,
@@ -449,14 +455,14 @@ impl Shadow<'_> {
     }
 
     /// Notes what a call does with a size of zero.
-    #[inline]
-    pub(super) fn note_zero(&mut self, at: At, size: u64, pointer: bool) {
+    #[cold]
+    pub(super) fn note_zero(&mut self, at: At, pointer: bool) {
         // An alignment or a limit may be the reason for NULL then.
         let alignment = at.op.a;
         let usual = (8..=PAGE).contains(&alignment) && alignment.is_power_of_two();
         let other_reason =
             self.limited || self.live() > FEW || (at.op.call.takes_alignment() && !usual);
-        if size != 0 || (!pointer && other_reason) {
+        if !pointer && other_reason {
             return;
         }
         let rule = zero_rule(at.op.call);

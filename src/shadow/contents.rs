@@ -69,7 +69,7 @@ impl Pattern {
     }
 
     /// The noise at `offset`, where a window begins.
-    #[inline]
+    #[inline(always)]
     fn window(self, offset: u64) -> *const u8 {
         // As in `of`, with the square root of 2: of pages that are close, too, no two hold the same.
         let page = ((offset / PAGE) as u32).wrapping_mul(0x6a09_e667);
@@ -85,7 +85,7 @@ impl Pattern {
     /// # Safety
     ///
     /// The block must be writable for `size` bytes, and `from` at most `size`.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn fill(self, block: *mut u8, from: u64, size: u64) {
         if size <= WHOLE {
             // SAFETY: inside the block, and inside the window at its start.
@@ -95,6 +95,15 @@ impl Pattern {
             }
             return;
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.fill_windows(block, size) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`fill`](Pattern::fill), of a block that is not written whole.
+    #[inline(never)]
+    unsafe fn fill_windows(self, block: *mut u8, size: u64) {
         for range in windows(size) {
             let length = (range.end - range.start) as usize;
             // SAFETY: windows lie inside the block.
@@ -114,12 +123,26 @@ impl Pattern {
     /// # Safety
     ///
     /// The block must be readable for `length` bytes, and `length` at most `size`.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn verify(self, block: *const u8, length: u64, size: u64) -> Result<(), Mismatch> {
         if size <= WHOLE {
             // SAFETY: inside the block.
             return unsafe { self.verify_window(block, 0..length) };
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.verify_windows(block, length, size) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`verify`](Pattern::verify), of a block that was not written whole.
+    #[inline(never)]
+    unsafe fn verify_windows(
+        self,
+        block: *const u8,
+        length: u64,
+        size: u64,
+    ) -> Result<(), Mismatch> {
         for range in windows(size).take_while(|range| range.start < length) {
             // SAFETY: windows lie inside the block.
             unsafe { self.verify_window(block, range.start..range.end.min(length))? };
@@ -167,7 +190,7 @@ impl Pattern {
     /// # Safety
     ///
     /// The range of the block must be readable, and at most [`WHOLE`] bytes.
-    #[inline]
+    #[inline(always)]
     unsafe fn verify_window(self, block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
         let noise = self.window(range.start);
         let length = (range.end - range.start) as usize;
@@ -232,26 +255,41 @@ pub unsafe fn verify_zero(block: *const u8, size: u64) -> Result<(), Mismatch> {
 ///
 /// `range` of the block must be readable.
 unsafe fn verify_zero_range(block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
-    // SAFETY: the caller's promise.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(
-            block.add(range.start as usize),
-            (range.end - range.start) as usize,
-        )
-    };
-    let all = bytes
-        .chunks(256)
-        .position(|chunk| chunk.iter().fold(0, |or, byte| or | byte) != 0);
-    let Some(chunk) = all else { return Ok(()) };
-    let start = chunk * 256;
-    match bytes[start..].iter().position(|&byte| byte != 0) {
-        Some(at) => Err(Mismatch {
-            offset: range.start + (start + at) as u64,
-            stored: 0,
-            found: bytes[start + at],
-        }),
-        None => Ok(()),
+    let length = (range.end - range.start) as usize;
+    // SAFETY: the caller's promise. No reference is made, as in `verify_window`.
+    unsafe {
+        let place = block.add(range.start as usize);
+        // If the first byte is zero and every byte is what the one before it is, all are.
+        let zero = length == 0
+            || place.read_volatile() == 0
+                && libc::memcmp(place.cast(), place.add(1).cast(), length - 1) == 0;
+        if zero {
+            return Ok(());
+        }
+        first_nonzero(place, length).map_err(|mismatch| Mismatch {
+            offset: range.start + mismatch.offset,
+            ..mismatch
+        })
     }
+}
+
+/// # Safety
+///
+/// The block must be readable for `length` bytes.
+#[cold]
+unsafe fn first_nonzero(block: *const u8, length: usize) -> Result<(), Mismatch> {
+    for offset in 0..length {
+        // SAFETY: the caller's promise.
+        let found = unsafe { block.add(offset).read_volatile() };
+        if found != 0 {
+            return Err(Mismatch {
+                offset: offset as u64,
+                stored: 0,
+                found,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Where the last range of a large block begins.

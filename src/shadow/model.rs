@@ -21,7 +21,7 @@ pub const ERRNO_BEFORE: i32 = 4242;
 /// The pointer variable of `posix_memalign` before every call, and the words beside it.
 pub const MEMPTR_BEFORE: u64 = 0x5afe_5afe_0000_1110;
 /// Bytes of a block that are asked for ahead, after which the processor sees by itself where it goes.
-const PREFETCHED: u64 = 256;
+const PREFETCHED: u64 = 512;
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
 /// Blocks verified beside the one at work when looking closely.
@@ -120,13 +120,12 @@ pub struct Reply {
 
 /// The size as which a block is filled when it is resized. A large one is written only in places, so that of what a
 /// smaller one keeps neither the end nor, if that is small, the rest would be known.
+#[inline(always)]
 pub(super) fn filled_for(op: &Op, before: &Block) -> u64 {
-    match op.size() {
-        Some(size) if op.call.reallocates() && before.size > contents::WHOLE => {
-            before.size.min(size)
-        }
-        _ => before.size,
+    if before.size <= contents::WHOLE || !op.call.reallocates() {
+        return before.size;
     }
+    op.size().map_or(before.size, |size| before.size.min(size))
 }
 
 /// The operation being settled.
@@ -271,12 +270,12 @@ impl<'l> Shadow<'l> {
     }
 
     /// The block in a slot.
-    #[inline]
+    #[inline(always)]
     pub fn block(&self, slot: Slot) -> Block {
-        self.blocks
-            .get(slot as usize)
-            .copied()
-            .unwrap_or(Block::empty())
+        match self.blocks.get(slot as usize) {
+            Some(block) => *block,
+            None => Block::empty(),
+        }
     }
 
     /// Whether an operation has nothing to work on, because the allocation into its slot failed.
@@ -294,7 +293,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// What an operation works on.
-    #[inline]
+    #[inline(always)]
     pub fn request(&self, op: &Op) -> Request {
         Request {
             before: self.block(op.slot),
@@ -306,15 +305,15 @@ impl<'l> Shadow<'l> {
     /// # Errors
     ///
     /// A finding, or that the state is ruined.
-    #[inline]
     pub fn prepare(&mut self, index: usize, op: &Op, request: &Request) -> Checked {
         let at = At { index, op: *op };
         let before = &request.before;
         if before.is_live() {
             if op.call.frees() || op.call.reallocates() {
                 self.verify(at, op.slot, before, RuleId::ContentStable)?;
-                if filled_for(op, before) != before.size {
-                    self.write(&before.holding(filled_for(op, before)), 0);
+                let filled = filled_for(op, before);
+                if filled != before.size {
+                    self.write(&before.holding(filled), 0);
                 }
                 if op.call.reallocates() && self.conduct.closely {
                     self.verify_others(at, RuleId::ContentStable)?;
@@ -350,9 +349,29 @@ impl<'l> Shadow<'l> {
     /// # Errors
     ///
     /// A finding, or that the state is ruined.
-    #[inline]
     pub fn settle(&mut self, index: usize, op: &Op, request: &Request, reply: &Reply) -> Checked {
-        let at = At { index, op: *op };
+        // A copy for each of the calls that programs are full of: most of what is asked about a call is answered then
+        // when this is compiled.
+        match op.call {
+            Call::Malloc => self.settle_call(Call::Malloc, index, op, request, reply),
+            Call::Calloc => self.settle_call(Call::Calloc, index, op, request, reply),
+            Call::Realloc => self.settle_call(Call::Realloc, index, op, request, reply),
+            Call::Free => self.settle_call(Call::Free, index, op, request, reply),
+            call => self.settle_call(call, index, op, request, reply),
+        }
+    }
+
+    #[inline(always)]
+    fn settle_call(
+        &mut self,
+        call: Call,
+        index: usize,
+        op: &Op,
+        request: &Request,
+        reply: &Reply,
+    ) -> Checked {
+        let op = Op { call, ..*op };
+        let at = At { index, op };
         if self.conduct.closely {
             let errno = (reply.errno != ERRNO_BEFORE).then_some(reply.errno);
             let value = if reply.code == 0 {
@@ -482,13 +501,13 @@ impl<'l> Shadow<'l> {
     }
 
     /// Verifies what a block holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn verify(&self, at: At, slot: Slot, block: &Block, rule: RuleId) -> Checked {
         self.verify_prefix(at, slot, block, block.size, block.size, rule)
     }
 
     /// Verifies the first `length` bytes of a block that was filled as one of `filled` bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn verify_prefix(
         &self,
         at: At,
@@ -513,7 +532,7 @@ impl<'l> Shadow<'l> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn verify_by(
         &self,
         at: At,
@@ -531,7 +550,7 @@ impl<'l> Shadow<'l> {
         self.ledger.enter(Moment::Idle);
         match result {
             Ok(()) => Ok(()),
-            Err(mismatch) => self.damaged(at, slot, block, rule, mismatch),
+            Err(mismatch) => self.damaged(at, slot, *block, rule, mismatch),
         }
     }
 
@@ -540,7 +559,7 @@ impl<'l> Shadow<'l> {
         &self,
         at: At,
         slot: Slot,
-        block: &Block,
+        block: Block,
         rule: RuleId,
         mismatch: Mismatch,
     ) -> Checked {
@@ -582,7 +601,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Marks the place of a new or resized block, which must be free.
-    #[inline]
+    #[inline(always)]
     pub(super) fn place(&mut self, at: At, block: &Block) -> Checked {
         let rule = RuleId::AllocNonnullUsable;
         let end = block.address.checked_add(block.extent());
@@ -598,7 +617,7 @@ impl<'l> Shadow<'l> {
         self.ledger.count(RuleId::Disjoint);
         self.ledger.count(RuleId::DistinctNonzero);
         if self.occupancy.mark(block.address, block.extent()) == Mark::Taken {
-            self.examine_overlap(at, block)?;
+            self.examine_overlap(at, *block)?;
         }
         if !self.undead.is_empty() && self.undead.contains(&block.address) {
             self.ledger.note(Choice::ReallocZeroFreed);
@@ -607,7 +626,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Enters a block whose place is marked, and writes it from offset `from` on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enlist(&mut self, slot: Slot, mut block: Block, from: u64) {
         if block.pattern == Pattern::NONE {
             self.born += 1;
@@ -620,7 +639,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Fills a block from offset `from` on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&self, block: &Block, from: u64) {
         if self.conduct.stores {
             self.ledger.count(RuleId::AllocNonnullUsable);
@@ -632,7 +651,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Takes a block out of the books.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dismiss(&mut self, slot: Slot, failed: bool) {
         let block = &mut self.blocks[slot as usize];
         if block.is_live() {
@@ -647,7 +666,7 @@ impl<'l> Shadow<'l> {
 
     /// A mark was taken: either two blocks overlap, or they lie side by side in one granule.
     #[cold]
-    fn examine_overlap(&mut self, at: At, block: &Block) -> Checked {
+    fn examine_overlap(&mut self, at: At, block: Block) -> Checked {
         let end = block.address + block.extent();
         let overlaps = |range: &&Range<u64>| range.start < end && block.address < range.end;
         if let Some(range) = self.reserved.iter().find(overlaps) {
@@ -685,7 +704,7 @@ impl<'l> Shadow<'l> {
         }
         match culprit {
             Some((slot, other)) => {
-                let rule = self.overlap_rule(at, block, &other);
+                let rule = self.overlap_rule(at, &block, &other);
                 self.ruined(
                     at,
                     rule,
@@ -730,13 +749,18 @@ impl<'l> Shadow<'l> {
     }
 
     /// Checks what the program itself expects of a call that returns a block: in most programs nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_expectation(&mut self, at: At, before: u64, address: u64) -> Checked {
-        let expect = at.op.expect;
-        if expect == Expect::Any && self.earlier.is_empty() {
-            self.last_gave = address != 0;
-            return Ok(());
+        if at.op.expect != Expect::Any || !self.earlier.is_empty() {
+            return self.check_expected(at, before, address);
         }
+        self.last_gave = address != 0;
+        Ok(())
+    }
+
+    #[cold]
+    fn check_expected(&mut self, at: At, before: u64, address: u64) -> Checked {
+        let expect = at.op.expect;
         let as_before = match expect {
             Expect::AsBefore => self.last_gave,
             Expect::AsEarlier => self.gave_earlier(&at.op),

@@ -104,7 +104,7 @@ impl Occupancy {
     /// Marks `[address, address + size)`; a block of no bytes takes the granule of its address.
     ///
     /// The range must end below [`ADDRESS_END`].
-    #[inline]
+    #[inline(always)]
     pub fn mark(&mut self, address: u64, size: u64) -> Mark {
         let (first, last) = granules(address, size);
         let Some(words) = self.words_mut(first, last) else {
@@ -119,7 +119,7 @@ impl Occupancy {
     }
 
     /// The words of the granules, if all lie in one region whose bits exist.
-    #[inline]
+    #[inline(always)]
     fn words_mut(&mut self, first: u64, last: u64) -> Option<&mut [AtomicU64]> {
         let region = first >> (REGION_BITS - GRANULE_BITS);
         let leaf = self.regions[region as usize].load(Relaxed);
@@ -208,7 +208,7 @@ impl Occupancy {
     }
 
     /// Clears a range that was marked as it is given here.
-    #[inline]
+    #[inline(always)]
     pub fn clear(&mut self, address: u64, size: u64) {
         let (first, last) = granules(address, size);
         if self.shared.is_empty()
@@ -394,13 +394,13 @@ fn leaf_entry(index: usize) -> u64 {
 }
 
 /// Where the bits of a leaf begin, by its entry.
-#[inline]
+#[inline(always)]
 fn leaf_start(entry: u64) -> usize {
     (entry as usize - 2) * REGION_WORDS
 }
 
 /// Calls `change` with each of the words that hold the granules from `first` to `last`, and the mask of those in it.
-#[inline]
+#[inline(always)]
 fn each_word(
     words: &mut [AtomicU64],
     first: u64,
@@ -442,14 +442,14 @@ pub(super) fn prefetch<T>(place: *const T) {
 }
 
 /// The first and the last granule of a block.
-#[inline]
+#[inline(always)]
 fn granules(address: u64, size: u64) -> (u64, u64) {
     let last_byte = address + size.max(1) - 1;
     debug_assert!(last_byte < ADDRESS_END);
     (address >> GRANULE_BITS, last_byte >> GRANULE_BITS)
 }
 
-#[inline]
+#[inline(always)]
 fn word_in_region(granule: u64) -> usize {
     (granule >> 6) as usize & (REGION_WORDS - 1)
 }

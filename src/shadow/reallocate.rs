@@ -11,7 +11,7 @@ use crate::spec::RuleId;
 const UNDEAD: usize = 8;
 
 impl Shadow<'_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle_reallocation(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         match (reply.value, before.is_live()) {
             (0, false) => self.settle_null_of_null(at, reply),
@@ -20,6 +20,7 @@ impl Shadow<'_> {
         }
     }
 
+    #[cold]
     fn settle_null_of_null(&mut self, at: At, reply: &Reply) -> Checked {
         self.count_null(at);
         self.check_expectation(at, 0, 0)?;
@@ -28,6 +29,7 @@ impl Shadow<'_> {
         Ok(())
     }
 
+    #[cold]
     fn settle_failure(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         self.check_expectation(at, before.address, 0)?;
         if self.conduct.closely {
@@ -81,7 +83,7 @@ impl Shadow<'_> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle_resized(&mut self, at: At, before: &Block, address: u64, reply: &Reply) -> Checked {
         let was_live = before.is_live();
         if !was_live {
@@ -96,8 +98,8 @@ impl Shadow<'_> {
             self.ledger.count(RuleId::ReallocP0);
             self.ledger.count(RuleId::ReallocZeroKeepsBlock);
             self.ledger.note(Choice::ReallocZeroPointer);
-        } else {
-            self.note_zero(at, size, true);
+        } else if size == 0 {
+            self.note_zero(at, true);
         }
         self.check_errno_kept(at, reply)?;
         // A block that stays is as aligned as it was, which may be too little for what it is now.

@@ -168,7 +168,7 @@ impl Subject for Heap {
 
     unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
         self.call();
-        let total = count.checked_mul(size).unwrap_or(usize::MAX);
+        let total = count.saturating_mul(size);
         let block = self.allocate(total, 1, None);
         if !block.is_null() {
             // SAFETY: the block has so many bytes.

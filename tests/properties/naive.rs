@@ -104,7 +104,7 @@ impl<S: Subject> Subject for Watched<'_, S> {
 
     unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
         self.begin();
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let block = unsafe { self.subject.malloc(size) };
         self.enter(block.addr(), size, 1);
         self.end();
@@ -113,6 +113,7 @@ impl<S: Subject> Subject for Watched<'_, S> {
 
     unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
         self.begin();
+        // SAFETY: the caller's promise.
         let block = unsafe { self.subject.calloc(count, size) };
         let total = count.saturating_mul(size);
         self.enter(block.addr(), total, 1);
@@ -125,6 +126,7 @@ impl<S: Subject> Subject for Watched<'_, S> {
 
     unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
         self.begin();
+        // SAFETY: the caller's promise.
         let moved = unsafe { self.subject.realloc(block, size) };
         if moved.is_null() {
             self.demand(errno() == libc::ENOMEM);
@@ -142,6 +144,7 @@ impl<S: Subject> Subject for Watched<'_, S> {
 
     unsafe fn free(&mut self, block: *mut u8) {
         self.begin();
+        // SAFETY: the caller's promise.
         unsafe { self.subject.free(block) };
         self.demand(errno() == BEFORE);
         if !block.is_null() {
@@ -152,6 +155,7 @@ impl<S: Subject> Subject for Watched<'_, S> {
 
     unsafe fn aligned_alloc(&mut self, alignment: usize, size: usize) -> *mut u8 {
         self.begin();
+        // SAFETY: the caller's promise.
         let block = unsafe { self.subject.aligned_alloc(alignment, size) };
         if alignment.is_power_of_two() {
             self.enter(block.addr(), size, alignment);
@@ -164,6 +168,7 @@ impl<S: Subject> Subject for Watched<'_, S> {
 
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {
         self.begin();
+        // SAFETY: the caller's promise.
         let usable = unsafe { self.subject.malloc_usable_size(block) };
         let asked = self.live.iter().find(|other| other.address == block.addr());
         self.demand(asked.map_or(usable == 0, |asked| usable >= asked.size));
