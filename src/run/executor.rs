@@ -9,8 +9,8 @@ use crate::subject::{Source, Subject};
 use std::ptr;
 
 /// How many operations ahead the slots and the blocks to come are asked for: as long as memory takes to answer.
-const FAR: usize = 12;
-const NEAR: usize = 4;
+const FAR: usize = 16;
+const NEAR: usize = 8;
 /// Times that a call is made again which should have given a block.
 const AGAIN: u32 = 3;
 /// Operations between two looks at the clock.

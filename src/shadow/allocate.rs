@@ -133,7 +133,7 @@ impl Shadow<'_> {
         }
         self.check_errno_kept(at, reply)?;
         self.check_alignment(at, address, size)?;
-        let alignment = alignment_asked(&at.op);
+        let alignment = alignment_asked(at.op);
         let block = Block {
             address,
             size,
@@ -157,7 +157,7 @@ impl Shadow<'_> {
     /// A request failed. May it, and does it say so as it should?
     #[cold]
     pub(super) fn settle_null(&mut self, at: At, reply: &Reply) -> Checked {
-        if let rules @ [_, ..] = impossible(&at.op) {
+        if let rules @ [_, ..] = impossible(at.op) {
             self.ledger.count(self.first_checked(rules));
         }
         if at.op.size() == Some(0) {
@@ -196,7 +196,7 @@ impl Shadow<'_> {
             // What else an alignment that is refused does to errno is up to the implementation.
             Call::AlignedAlloc if invalid => return Ok(()),
             Call::AlignedAlloc | Call::Memalign
-                if reply.errno == libc::EINVAL && self.is_contested(&at.op) =>
+                if reply.errno == libc::EINVAL && self.is_contested(at.op) =>
             {
                 return Ok(());
             }
@@ -228,7 +228,7 @@ impl Shadow<'_> {
         at: At,
         address: u64,
     ) -> Result<Option<u64>, super::Stop> {
-        let rules = impossible(&at.op);
+        let rules = impossible(at.op);
         if rules.is_empty() {
             return Ok(at.op.size());
         }
@@ -261,7 +261,7 @@ impl Shadow<'_> {
     fn check_alignment_argument(&mut self, at: At, address: u64) -> Checked {
         let Op {
             call, a: alignment, ..
-        } = at.op;
+        } = *at.op;
         let valid = alignment.is_power_of_two();
         match call {
             Call::AlignedAlloc if !valid => {
@@ -303,7 +303,7 @@ impl Shadow<'_> {
     #[inline(always)]
     pub(super) fn check_alignment(&mut self, at: At, address: u64, size: u64) -> Checked {
         let fitting = fitting_alignment(size);
-        let Op { call, a: asked, .. } = at.op;
+        let Op { call, a: asked, .. } = *at.op;
         let (rule, alignment) = match call {
             Call::Malloc | Call::Calloc => (RuleId::AlignFundamentalFit, fitting),
             Call::Realloc | Call::Reallocarray => (RuleId::AlignAfterRealloc, fitting),
@@ -375,7 +375,7 @@ impl Shadow<'_> {
             a: alignment,
             b: size,
             ..
-        } = at.op;
+        } = *at.op;
         let Reply {
             value: after,
             code,

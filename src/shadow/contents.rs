@@ -104,14 +104,14 @@ impl Pattern {
     /// As for [`fill`](Pattern::fill), of a block that is not written whole.
     #[inline(never)]
     unsafe fn fill_windows(self, block: *mut u8, size: u64) {
-        for range in windows(size) {
+        windows(size).for_each(|range| {
             let length = (range.end - range.start) as usize;
             // SAFETY: windows lie inside the block.
             unsafe {
                 let place = block.add(range.start as usize);
                 ptr::copy_nonoverlapping(self.window(range.start), place, length);
             }
-        }
+        });
     }
 
     /// Verifies the first `length` bytes of a block that was filled with a size of `size` bytes.
@@ -143,11 +143,13 @@ impl Pattern {
         length: u64,
         size: u64,
     ) -> Result<(), Mismatch> {
-        for range in windows(size).take_while(|range| range.start < length) {
-            // SAFETY: windows lie inside the block.
-            unsafe { self.verify_window(block, range.start..range.end.min(length))? };
-        }
-        Ok(())
+        windows(size)
+            .take_while(|range| range.start < length)
+            .try_for_each(|range| {
+                let range = range.start..range.end.min(length);
+                // SAFETY: windows lie inside the block.
+                unsafe { self.verify_window(block, range) }
+            })
     }
 
     /// Verifies a block whole if it is small, and its head and tail if it is not.

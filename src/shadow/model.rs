@@ -130,9 +130,9 @@ pub(super) fn filled_for(op: &Op, before: &Block) -> u64 {
 
 /// The operation being settled.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct At<'a> {
     pub index: usize,
-    pub op: Op,
+    pub op: &'a Op,
 }
 
 /// The shadow of one subject.
@@ -306,7 +306,7 @@ impl<'l> Shadow<'l> {
     ///
     /// A finding, or that the state is ruined.
     pub fn prepare(&mut self, index: usize, op: &Op, request: &Request) -> Checked {
-        let at = At { index, op: *op };
+        let at = At { index, op };
         let before = &request.before;
         if before.is_live() {
             if op.call.frees() || op.call.reallocates() {
@@ -371,7 +371,7 @@ impl<'l> Shadow<'l> {
         reply: &Reply,
     ) -> Checked {
         let op = Op { call, ..*op };
-        let at = At { index, op };
+        let at = At { index, op: &op };
         if self.conduct.closely {
             let errno = (reply.errno != ERRNO_BEFORE).then_some(reply.errno);
             let value = if reply.code == 0 {
@@ -428,7 +428,7 @@ impl<'l> Shadow<'l> {
     ///
     /// The first block that does not hold what was stored.
     pub fn sweep(&mut self, index: usize, op: &Op) -> Checked {
-        let at = At { index, op: *op };
+        let at = At { index, op };
         for slot in 0..self.blocks.len() {
             let block = self.blocks[slot];
             if block.is_live() {
@@ -464,7 +464,7 @@ impl<'l> Shadow<'l> {
                 bytes: growth,
                 allowed: op.a,
             };
-            self.broken(At { index, op: *op }, rule, evidence)?;
+            self.broken(At { index, op }, rule, evidence)?;
         }
         Ok(())
     }
@@ -763,7 +763,7 @@ impl<'l> Shadow<'l> {
         let expect = at.op.expect;
         let as_before = match expect {
             Expect::AsBefore => self.last_gave,
-            Expect::AsEarlier => self.gave_earlier(&at.op),
+            Expect::AsEarlier => self.gave_earlier(at.op),
             _ => false,
         };
         let evidence = match (expect, address) {
@@ -788,7 +788,7 @@ impl<'l> Shadow<'l> {
             self.ledger.count(rule);
         }
         self.last_gave = address != 0;
-        self.remember(&at.op, address != 0);
+        self.remember(at.op, address != 0);
         match evidence {
             Some(evidence) => self.broken(at, rule, evidence),
             None => Ok(()),

@@ -51,7 +51,7 @@ impl Shadow<'_> {
     /// Verifies a block whose resize failed, and fills it again as what it is.
     fn verify_kept(&mut self, at: At, before: &Block) -> Checked {
         let rule = self.keeping_rule(before);
-        let filled = filled_for(&at.op, before);
+        let filled = filled_for(at.op, before);
         self.verify_prefix(at, at.op.slot, before, filled, filled, rule)?;
         if filled != before.size {
             self.verify_tail(at, at.op.slot, before, rule)?;
@@ -149,7 +149,7 @@ impl Shadow<'_> {
                 at.op.slot,
                 &block,
                 kept,
-                filled_for(&at.op, before),
+                filled_for(at.op, before),
                 RuleId::ReallocContent,
             )?;
         }
