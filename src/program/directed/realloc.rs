@@ -93,7 +93,7 @@ fn there_and_back(script: &mut Script, request: Request, from: u64, most: u64) {
     }
 }
 
-/// Large blocks that shrink to sizes that are no multiple of anything.
+/// Large blocks that shrink to sizes that are no multiple of anything, and grow from there.
 fn ragged(out: &mut Vec<Program>) {
     for (from, to) in [
         (5000, 4501),
@@ -106,6 +106,8 @@ fn ragged(out: &mut Vec<Program>) {
         let blocks = script.mallocs(2, from);
         script.realloc(blocks[0], to);
         script.realloc(blocks[1], to);
+        let block = script.malloc(to);
+        script.realloc(block, from);
         out.push(script.finish());
     }
 }
