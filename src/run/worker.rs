@@ -11,6 +11,7 @@ use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE, c
 use super::resolve;
 use super::shared::{self, Shared};
 use crate::program::Program;
+use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
 use crate::subject::mutants::Mutant;
@@ -89,7 +90,21 @@ fn open_shared(calling: &Calling) -> io::Result<Shared> {
 
 fn serve(calling: &Calling, shared: &Shared) -> ! {
     match &calling.carrier {
-        Carrier::Reference => serve_built_in(calling, shared, Reference::new),
+        Carrier::Reference(_) => {
+            struct Serve<'a>(&'a Calling, &'a Shared);
+            impl Visitor for Serve<'_> {
+                type Output = ();
+                fn visit<L: Layout>(self) {
+                    serve_built_in(self.0, self.1, Reference::<Sound, L>::with_layout)
+                }
+            }
+            calling
+                .carrier
+                .edition()
+                .build
+                .visit(Serve(calling, shared));
+            end(USELESS)
+        }
         Carrier::Mutant(name) => match Mutant::named(name) {
             Some(Mutant::Faulty(fault)) => {
                 serve_built_in(calling, shared, move || Faulty::new(Some(fault)))
@@ -135,8 +150,9 @@ fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hell
 }
 
 fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
+    let geometry = calling.carrier.edition().geometry();
     if calling.once {
-        obey(shared, make);
+        obey(shared, geometry, make);
     }
     // SAFETY: a plain request to the kernel: what a subject's children leave behind becomes this process' to end.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
@@ -146,7 +162,7 @@ fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn()
         reset_signals();
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            0 => obey(shared, make),
+            0 => obey(shared, geometry, make),
             child if child > 0 => {
                 shared.set_child(child);
                 let status = wait_for(child);
@@ -197,7 +213,7 @@ fn wait_for(child: i32) -> i32 {
 }
 
 /// Deals with one order, reports, and ends the process.
-fn obey<S: Subject>(shared: &Shared, make: impl FnOnce() -> S) -> ! {
+fn obey<S: Subject>(shared: &Shared, geometry: Geometry, make: impl FnOnce() -> S) -> ! {
     // SAFETY: a plain request to the kernel.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     watch_faults(shared);
@@ -217,7 +233,7 @@ fn obey<S: Subject>(shared: &Shared, make: impl FnOnce() -> S) -> ! {
             // A panic is the harness's own fault and must not look like the subject's.
             let attempt = || {
                 shared::program_of(shared, rule).and_then(|program| {
-                    let shadow = Shadow::new(shared.ledger(), conduct)?;
+                    let shadow = Shadow::new(shared.ledger(), conduct)?.of_layout(geometry);
                     Ok(run(
                         Executor::new(make(), shadow, shared.ledger(), deadline),
                         &program,

@@ -11,6 +11,7 @@ use super::ledger::{Choice, Ledger};
 use super::occupancy::{ADDRESS_END, Mark, Occupancy};
 use super::{Evidence, Finding, Moment, Outcome};
 use crate::program::{Call, Expect, Op, Program, Slot};
+use crate::pymalloc::{Edition, Geometry};
 use crate::spec::{RuleId, RuleSet};
 use std::io;
 
@@ -125,6 +126,8 @@ pub struct Shadow<'l> {
     pub(super) blocks: Vec<Block>,
     pub(super) ledger: &'l Ledger,
     pub(super) conduct: Conduct,
+    /// The numbers of the subject's layout, if it is of CPython's kind.
+    pub(super) geometry: Geometry,
     /// The rule the program was made for.
     pub(super) purpose: Option<RuleId>,
     /// Whether the process may map only so much.
@@ -160,19 +163,26 @@ impl<'l> Shadow<'l> {
             blocks: Vec::new(),
             ledger,
             conduct,
+            geometry: Edition::USUAL.geometry(),
             purpose: None,
             limited: false,
             starved: false,
             last_gave: true,
             earlier: Vec::new(),
             bound_held: true,
-            books: Books::default(),
+            books: Books::NEW,
             undead: Vec::with_capacity(8),
             live: 0,
             live_bytes: 0,
             born: 0,
             outcomes: Vec::new(),
         })
+    }
+
+    /// The shadow of a subject of CPython's kind that has this layout.
+    #[must_use]
+    pub fn of_layout(self, geometry: Geometry) -> Shadow<'l> {
+        Shadow { geometry, ..self }
     }
 
     /// Makes ready for a program: all memory that running it takes is allocated here.
