@@ -8,10 +8,12 @@
 //! - [`shadow`]: the model of what must be true of every live block, and the findings when it is not.
 //! - [`subject`]: the allocators under test behind one trait, and the mutants that prove the checks.
 //! - [`run`]: executing programs in disposable worker processes.
+//! - [`lockstep`]: the reference and a real CPython, address for address.
 //! - [`report`]: findings and verdicts for people and for programs.
 //! - [`cli`]: the command line.
 
 pub mod cli;
+pub mod lockstep;
 pub mod program;
 pub mod pymalloc;
 pub mod report;

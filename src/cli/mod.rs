@@ -6,6 +6,7 @@
 
 mod check;
 mod completions;
+mod lockstep;
 mod man;
 mod mutants;
 mod options;
@@ -42,6 +43,7 @@ enum Command {
     Replay(replay::Arguments),
     Rules(rules::Arguments),
     Mutants(mutants::Arguments),
+    Lockstep(lockstep::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -96,6 +98,7 @@ fn carry_out() -> u8 {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Rules(arguments) => rules::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
+        Command::Lockstep(arguments) => lockstep::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, Cli::command()),
         Command::Man(arguments) => man::run(arguments, Cli::command()),
     };

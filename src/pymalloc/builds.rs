@@ -86,7 +86,7 @@ pub trait Visitor {
     /// What comes of it.
     type Output;
     /// Does it.
-    fn visit<L: Layout>(self) -> Self::Output;
+    fn visit<L: Layout + 'static>(self) -> Self::Output;
 }
 
 macro_rules! builds {
@@ -150,7 +150,7 @@ impl Build {
         struct Numbers;
         impl Visitor for Numbers {
             type Output = Geometry;
-            fn visit<L: Layout>(self) -> Geometry {
+            fn visit<L: Layout + 'static>(self) -> Geometry {
                 Geometry::of::<L>()
             }
         }

@@ -34,6 +34,7 @@ mod realloc;
 mod source;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use alloc::{Pymalloc, SIZE_LIMIT};
 pub use arena::Statistics;
@@ -42,3 +43,4 @@ pub use fault::{Fault, Faults, Planted, Sound};
 pub use layout::{Geometry, Layout, MAX_CLASSES, Nothing};
 pub use radix::{ArenaMap, OutOfMemory, OwnNodes, Radix};
 pub use source::{ArenaSource, CLibrary, DefaultRaw, Mmap, Raw};
+pub use usage::ClassUsage;

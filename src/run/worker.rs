@@ -94,7 +94,7 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
             struct Serve<'a>(&'a Calling, &'a Shared);
             impl Visitor for Serve<'_> {
                 type Output = ();
-                fn visit<L: Layout>(self) {
+                fn visit<L: Layout + 'static>(self) {
                     serve_built_in(self.0, self.1, Reference::<Sound, L>::with_layout)
                 }
             }

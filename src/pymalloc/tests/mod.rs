@@ -3,7 +3,6 @@
 mod editions;
 mod failure;
 mod golden;
-mod lockstep;
 mod model;
 mod random;
 mod straddling;
