@@ -13,6 +13,7 @@ mod play;
 mod reference;
 mod script;
 mod stage;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -157,8 +158,7 @@ pub fn lockstep(
     let mut pair = Pair::start(options)?;
     let (edition, reference) = (pair.interpreter.edition, pair.edition);
     let before = pair.interpreter.statistics()?;
-    let usage_before = pair.reference.usage();
-    let statistics_before = pair.reference.statistics();
+    let usage = pair.reference.usage();
     let started = Instant::now();
     let mut split = None;
     while split.is_none() && pair.totals.steps < options.ops {
@@ -175,12 +175,7 @@ pub fn lockstep(
         }
         None => {
             let after = pair.interpreter.statistics()?;
-            let counted = difference::Counted {
-                geometry: edition.geometry(),
-                usage: [usage_before, pair.reference.usage()],
-                statistics: [statistics_before, pair.reference.statistics()],
-            };
-            counted.differs_from(&before, &after)
+            statistics::compare([&before, &after], [&usage, &pair.reference.usage()])
         }
     };
     Ok(Lockstep {

@@ -3,8 +3,7 @@
 use super::play::{Player, SLOTS, Step, play};
 use super::stage::{HOME, NEXT_HOME, Stage, WORDS_EACH};
 use crate::pymalloc::{
-    ArenaSource, Build, CLibrary, ClassUsage, Layout, MAX_CLASSES, Mmap, Pymalloc, Raw, Sound,
-    Statistics, Visitor,
+    ArenaSource, Build, CLibrary, Layout, Mmap, Pymalloc, Raw, Sound, Usage, Visitor,
 };
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -16,10 +15,8 @@ const ENTRY: u64 = 48;
 pub trait Reference {
     /// Plays the steps and says what came of them.
     fn play(&mut self, steps: &[Step]) -> &[u64];
-    /// How the pools of each class are used.
-    fn usage(&self) -> [ClassUsage; MAX_CLASSES];
-    /// What became of arenas.
-    fn statistics(&self) -> Statistics;
+    /// How memory is used.
+    fn usage(&self) -> Usage;
     /// Where the block of a slot lies, from the start of the region.
     fn slot(&self, slot: u32) -> Option<usize>;
     /// Where the region starts.
@@ -195,11 +192,8 @@ impl<L: Layout> Reference for OnStage<L> {
         };
         &self.record[..recorded]
     }
-    fn usage(&self) -> [ClassUsage; MAX_CLASSES] {
+    fn usage(&self) -> Usage {
         self.heap.usage()
-    }
-    fn statistics(&self) -> Statistics {
-        self.heap.statistics()
     }
     fn slot(&self, slot: u32) -> Option<usize> {
         let block = self.slots.get(slot as usize)?;

@@ -90,6 +90,8 @@ pub struct Geometry {
     pub keeps_last: bool,
     /// [`Layout::NOTHING`]
     pub nothing: Nothing,
+    /// [`ArenaMap::ROOT_SIZE`]
+    pub root: usize,
     /// [`ArenaMap::NODE_SIZES`]
     pub nodes: [usize; 2],
 }
@@ -105,6 +107,7 @@ impl Geometry {
             arena: L::ARENA_SIZE,
             keeps_last: L::KEEPS_LAST,
             nothing: L::NOTHING,
+            root: <L::Map as ArenaMap>::ROOT_SIZE,
             nodes: <L::Map as ArenaMap>::NODE_SIZES,
         }
     }

@@ -43,4 +43,4 @@ pub use fault::{Fault, Faults, Planted, Sound};
 pub use layout::{Geometry, Layout, MAX_CLASSES, Nothing};
 pub use radix::{ArenaMap, OutOfMemory, OwnNodes, Radix};
 pub use source::{ArenaSource, CLibrary, DefaultRaw, Mmap, Raw};
-pub use usage::ClassUsage;
+pub use usage::{ClassUsage, Usage};

@@ -12,6 +12,8 @@ use std::ptr;
 pub trait ArenaMap {
     /// The set without arenas.
     const EMPTY: Self;
+    /// The bytes of the root, which is part of the allocator; 0 if CPython has none.
+    const ROOT_SIZE: usize;
     /// The bytes of the nodes asked of the raw domain, level by level from the root; 0 for none.
     const NODE_SIZES: [usize; 2];
 
@@ -142,6 +144,7 @@ impl<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM
         root: [ptr::null_mut(); ROOT],
         nodes: [0; 2],
     };
+    const ROOT_SIZE: usize = size_of::<*mut u8>() * ROOT;
     const NODE_SIZES: [usize; 2] = [
         size_of::<Middle<MIDDLE, BOTTOM>>(),
         size_of::<Bottom<BOTTOM>>(),
@@ -200,6 +203,7 @@ pub struct OwnNodes<M>(M);
 
 impl<M: ArenaMap> ArenaMap for OwnNodes<M> {
     const EMPTY: Self = OwnNodes(M::EMPTY);
+    const ROOT_SIZE: usize = 0;
     const NODE_SIZES: [usize; 2] = [0; 2];
 
     #[inline(always)]

@@ -6,6 +6,7 @@ mod golden;
 mod model;
 mod random;
 mod straddling;
+mod usage;
 mod world;
 
 use super::{Layout, OwnNodes, Radix};
