@@ -10,8 +10,10 @@
 //! - [`run`]: executing programs in disposable worker processes.
 //! - [`lockstep`]: the reference and a real CPython, address for address.
 //! - [`report`]: findings and verdicts for people and for programs.
+//! - [`bench`](mod@bench): how fast the harness and the reference are.
 //! - [`cli`]: the command line.
 
+pub mod bench;
 pub mod cli;
 pub mod lockstep;
 pub mod program;

@@ -4,7 +4,7 @@ use super::options::{Format, ReportOptions, SubjectOptions};
 use super::output::Output;
 use super::progress::Bar;
 use super::{Answer, Failure, values};
-use crate::report::save::save;
+use crate::report::save::{prepare, save};
 use crate::report::terminal::{self, Detail};
 use crate::report::{Report, json};
 use crate::run::verdict::{CheckResult, Conformance};
@@ -21,17 +21,14 @@ pub struct Arguments {
     subject: SubjectOptions,
     #[command(flatten)]
     limits: Limits,
-    /// Checks only these rules
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::rule)]
-    rule: Vec<RuleId>,
     /// Stops after so many operations, if the time has not run out before
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ops: Option<u64>,
     /// The seed of every random choice: the same seed makes the same programs
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Processes side by side [default: one a processor]
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = values::jobs)]
     jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     report: ReportOptions,
@@ -44,6 +41,9 @@ pub struct Limits {
     /// [default: linux, for the reference that of its version]
     #[arg(long)]
     profile: Option<String>,
+    /// Checks only these rules
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::rule)]
+    rule: Vec<RuleId>,
     /// Time for everything: 500ms, 10s, 2m
     #[arg(long, value_parser = values::duration, default_value = "10s")]
     time: Duration,
@@ -53,7 +53,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A check of this subject within the limits, of all rules.
+    /// A check of this subject within the limits.
     pub fn options(&self, subject: &SubjectOptions, strict: bool) -> Result<CheckOptions, Failure> {
         Ok(CheckOptions {
             subject: subject.subject()?,
@@ -61,7 +61,7 @@ impl Limits {
             seed: 1,
             time: self.time,
             ops: None,
-            rules: Vec::new(),
+            rules: self.rule.clone(),
             jobs: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             max_memory: self.max_memory,
             strict,
@@ -76,7 +76,6 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             .options(&arguments.subject, arguments.report.strict)?;
         options.seed = arguments.seed;
         options.ops = arguments.ops;
-        options.rules.clone_from(&arguments.rule);
         if let Some(jobs) = arguments.jobs {
             options.jobs = jobs.get();
         }
@@ -92,7 +91,10 @@ pub fn present(
     check: impl FnOnce() -> Result<CheckResult, Failure>,
 ) -> Result<Answer, Failure> {
     let mut output = Output::open(options.output.as_deref())?;
-    let result = match check() {
+    // It would be a pity to find out after the check that nothing can be saved.
+    let ready = options.out.as_deref().map_or(Ok(()), prepare);
+    let ready = ready.map_err(|error| Failure::Unusable(error.to_string()));
+    let result = match ready.and_then(|()| check()) {
         Ok(result) => result,
         Err(failure) => {
             if options.format == Format::Json {

@@ -4,6 +4,7 @@
 //! and what to do. Exit status 0: conformant; 1: not; 2: the subject or the arguments could not be used; 3: the
 //! harness failed.
 
+mod bench;
 mod check;
 mod completions;
 mod lockstep;
@@ -20,6 +21,8 @@ mod values;
 use crate::report::json;
 use crate::run::CheckError;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Checks memory allocators against the documents that say how they must behave.
@@ -44,6 +47,7 @@ enum Command {
     Rules(rules::Arguments),
     Mutants(mutants::Arguments),
     Lockstep(lockstep::Arguments),
+    Bench(bench::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -79,6 +83,9 @@ impl From<CheckError> for Failure {
 
 /// Carries out the command line of this process.
 pub fn main() -> ExitCode {
+    // A file that may not grow is an error to be told like any other.
+    // SAFETY: a plain request to the kernel.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     match std::panic::catch_unwind(carry_out) {
         Ok(status) => ExitCode::from(status),
         Err(_) => {
@@ -99,6 +106,7 @@ fn carry_out() -> u8 {
         Command::Rules(arguments) => rules::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
         Command::Lockstep(arguments) => lockstep::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, Cli::command()),
         Command::Man(arguments) => man::run(arguments, Cli::command()),
     };
@@ -117,7 +125,8 @@ fn carry_out() -> u8 {
 
 /// A line on standard error.
 fn say(line: &str) {
-    anstream::eprintln!("allocspec: {line}");
+    // Where it cannot be written, nobody is left to be told so.
+    let _ = writeln!(anstream::stderr(), "allocspec: {line}");
 }
 
 /// Says in one line what is wrong with the arguments, unless they ask for help.
@@ -135,7 +144,7 @@ fn refuse(error: &clap::Error) -> u8 {
         return u8::try_from(error.exit_code()).unwrap_or(2);
     }
     let line = one_line(&error.to_string());
-    if wants_json(std::env::args()) {
+    if wants_json(std::env::args_os()) {
         let mut output = output::Output::Standard;
         if let Err(failure) = output.write(|out| json::write_error(&line, out)) {
             say(&failure.to_string());
@@ -170,8 +179,8 @@ fn one_line(text: &str) -> String {
 }
 
 /// Whether the arguments, which could not be understood, ask for JSON.
-fn wants_json(arguments: impl Iterator<Item = String>) -> bool {
-    let arguments: Vec<String> = arguments.collect();
+fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.collect();
     arguments.iter().any(|argument| argument == "--format=json")
         || arguments
             .windows(2)
@@ -219,7 +228,7 @@ mod tests {
     #[test]
     fn a_refusal_under_json_is_json() {
         let json =
-            |arguments: &[&str]| wants_json(arguments.iter().map(|&argument| argument.to_owned()));
+            |arguments: &[&str]| wants_json(arguments.iter().map(|&argument| argument.into()));
         assert!(json(&["check", "--format", "json"]));
         assert!(json(&["check", "--format=json"]));
         assert!(!json(&["check", "--format", "human", "json"]));

@@ -16,14 +16,14 @@ use std::time::Duration;
 pub struct Arguments {
     /// The mutants to run [default: all]
     names: Vec<String>,
-    /// Time for each: 500ms, 10s
+    /// Time for each, beside the programs that were made for its rule: 500ms, 10s
     #[arg(long, value_parser = values::duration, default_value = "2s")]
     time: Duration,
     /// The seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Processes side by side [default: one a processor]
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = values::jobs)]
     jobs: Option<NonZeroUsize>,
 }
 

@@ -4,6 +4,7 @@ use super::{Failure, values};
 use crate::pymalloc::Edition;
 use crate::run::{Names, SubjectSpec};
 use clap::{Args, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What is checked.
@@ -12,7 +13,7 @@ pub struct SubjectOptions {
     /// The allocator: a shared library (.so), `system` for the C library's own malloc, `reference` for the built-in
     /// pymalloc, or `mutant:NAME`
     #[arg(default_value = "reference")]
-    pub subject: String,
+    pub subject: OsString,
     /// Entry points are the C names with this in front, such as je_; the library is opened with dlopen
     #[arg(long, value_name = "PREFIX", conflicts_with = "map")]
     pub prefix: Option<String>,
@@ -31,16 +32,15 @@ pub struct SubjectOptions {
 impl SubjectOptions {
     /// The subject that the options name.
     pub fn subject(&self) -> Result<SubjectSpec, Failure> {
-        let spec = match self.subject.as_str() {
-            "reference" => SubjectSpec::Reference(self.layout.unwrap_or_default()),
-            "system" => SubjectSpec::System,
-            name => match name.strip_prefix("mutant:") {
-                Some(mutant) => SubjectSpec::Mutant(mutant.to_owned()),
-                None => SubjectSpec::Library {
-                    path: PathBuf::from(name),
-                    names: self.names(),
-                    env: self.env.clone(),
-                },
+        let name = self.subject.to_str();
+        let spec = match (name, name.and_then(|name| name.strip_prefix("mutant:"))) {
+            (Some("reference"), _) => SubjectSpec::Reference(self.layout.unwrap_or_default()),
+            (Some("system"), _) => SubjectSpec::System,
+            (_, Some(mutant)) => SubjectSpec::Mutant(mutant.to_owned()),
+            _ => SubjectSpec::Library {
+                path: PathBuf::from(&self.subject),
+                names: self.names(),
+                env: self.env.clone(),
             },
         };
         if self.layout.is_some() && !matches!(spec, SubjectSpec::Reference(_)) {
@@ -54,6 +54,17 @@ impl SubjectOptions {
             ("--map", !self.map.is_empty()),
             ("--env", !self.env.is_empty()),
         ];
+        let twice = |index: usize| {
+            self.map[..index]
+                .iter()
+                .any(|(name, _)| *name == self.map[index].0)
+        };
+        if let Some(index) = (0..self.map.len()).find(|&index| twice(index)) {
+            let name = &self.map[index].0;
+            return Err(Failure::Unusable(format!(
+                "--map names {name} twice: give one symbol for it"
+            )));
+        }
         match of_library.iter().find(|(_, given)| *given) {
             Some((option, _)) if !matches!(spec, SubjectSpec::Library { .. }) => {
                 Err(Failure::Unusable(format!(

@@ -3,6 +3,7 @@
 use super::suggest::suggestions;
 use crate::spec::{Catalogue, RuleId};
 use crate::subject::Native;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// A duration: `500ms`, `10s`, `2m`, `1h`; without a unit, seconds.
@@ -44,6 +45,18 @@ pub fn size(text: &str) -> Result<u64, String> {
         Some(0) => Err("must be more than 0".into()),
         Some(bytes) => Ok(bytes),
         None => Err("too large".into()),
+    }
+}
+
+/// Processes side by side.
+pub fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 1024;
+    let number: NonZeroUsize = text
+        .parse()
+        .map_err(|_| format!("write a number from 1 to {MOST}"))?;
+    match number.get() {
+        0..=MOST => Ok(number),
+        _ => Err(format!("at most {MOST}")),
     }
 }
 
@@ -129,6 +142,14 @@ mod tests {
         assert_eq!(size("2g"), Ok(2 << 30));
         for wrong in ["", "GiB", "1.5GiB", "0", "99999999999GiB", "1GB/s", "-1"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_jobs() {
+        assert_eq!(jobs("2"), NonZeroUsize::new(2).ok_or(String::new()));
+        for wrong in ["", "0", "-1", "two", "100000", "99999999999999999999"] {
+            assert!(jobs(wrong).is_err(), "{wrong}");
         }
     }
 

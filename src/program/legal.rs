@@ -67,7 +67,7 @@ pub enum Illegal {
     RepeatTooMuch,
     /// A repetition that reaches back over the start of the program or over another repetition.
     #[error(
-        "only {0} operations can be repeated here: a repeat reaches back at most to the one before it"
+        "at most {0} of the operations before it can be repeated here: a repeat does not reach over another"
     )]
     RepeatRange(usize),
     /// A repetition that would start from other slots than the first round did.

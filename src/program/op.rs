@@ -81,6 +81,7 @@ calls! {
 
 impl Call {
     /// The C function behind the call, or `None` for what only the harness does.
+    #[inline]
     pub const fn entry_point(self) -> Option<&'static str> {
         match self {
             Call::UsableSize | Call::Stretch => Some("malloc_usable_size"),
@@ -102,6 +103,7 @@ impl Call {
     }
 
     /// Whether the call makes a new block in an empty slot.
+    #[inline]
     pub const fn allocates(self) -> bool {
         matches!(
             self,
@@ -116,16 +118,19 @@ impl Call {
     }
 
     /// Whether the call resizes the block in its slot.
+    #[inline]
     pub const fn reallocates(self) -> bool {
         matches!(self, Call::Realloc | Call::Reallocarray)
     }
 
     /// Whether the call releases the block in its slot.
+    #[inline]
     pub const fn frees(self) -> bool {
         matches!(self, Call::Free | Call::FreeSized | Call::FreeAlignedSized)
     }
 
     /// Whether the first argument is an alignment and the second the size.
+    #[inline]
     pub const fn takes_alignment(self) -> bool {
         matches!(
             self,
@@ -224,6 +229,7 @@ impl Op {
     }
 
     /// The bytes asked for, or `None` if the product overflows or the call asks for none.
+    #[inline]
     pub fn size(&self) -> Option<u64> {
         match self.call {
             Call::Malloc | Call::Realloc | Call::Valloc | Call::Pvalloc => Some(self.a),
@@ -273,6 +279,27 @@ impl Program {
             _ => 1,
         };
         self.ops.iter().map(repeated).fold(0, u64::saturating_add)
+    }
+
+    /// How much a run to the end takes, roughly: an operation counts 1, and a page of a block that it makes or resizes as
+    /// much again.
+    pub fn cost(&self) -> u64 {
+        const PAGE: u64 = 4096;
+        /// So many pages of one block are touched at most.
+        const TOUCHED: u64 = 1024;
+        let mut costs = Vec::with_capacity(self.ops.len());
+        for (index, op) in self.ops.iter().enumerate() {
+            let pages = op.size().map_or(0, |size| size / PAGE).min(TOUCHED);
+            costs.push(match op.call {
+                Call::Repeat => {
+                    let start = index.saturating_sub(op.b as usize);
+                    let once: u64 = costs[start..].iter().sum();
+                    once.saturating_mul(op.a)
+                }
+                _ => 1 + pages,
+            });
+        }
+        costs.into_iter().fold(0, u64::saturating_add)
     }
 
     /// The number of slots a run needs: one more than the highest the program names.

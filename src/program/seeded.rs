@@ -12,12 +12,12 @@ pub struct SplitMix(u64);
 
 impl SplitMix {
     /// A generator whose numbers follow from `seed` alone.
-    pub fn new(seed: u64) -> SplitMix {
+    pub const fn new(seed: u64) -> SplitMix {
         SplitMix(seed)
     }
 
     /// The next number.
-    pub fn next_u64(&mut self) -> u64 {
+    pub const fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

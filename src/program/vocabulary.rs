@@ -64,23 +64,23 @@ impl Vocabulary {
 
     /// Whether all that a legal program says is in the vocabulary and defined.
     pub fn permits(&self, program: &Program) -> bool {
+        self.first_not_permitted(program).is_none()
+    }
+
+    /// The position of the first operation of a legal program that is not in the vocabulary, or not defined.
+    pub fn first_not_permitted(&self, program: &Program) -> Option<usize> {
         let zero_realloc = |op: &Op| op.call.reallocates() && op.size() == Some(0);
-        if !program
-            .ops
-            .iter()
-            .all(|op| self.has(op.call) && self.defines(op))
-        {
-            return false;
-        }
-        if self.zero_realloc || !program.ops.iter().any(zero_realloc) {
-            return true;
-        }
+        let ops = program.ops.iter();
+        let of_slots = !self.zero_realloc && ops.clone().any(zero_realloc);
         let mut checker = Checker::default();
-        program.ops.iter().enumerate().all(|(index, op)| {
-            let resized = zero_realloc(op) && checker.is_live(op.slot);
-            // The program is legal; only the state of the slots is of interest.
-            let _ = checker.admit(&program.ops[..index], op);
-            !resized
+        ops.enumerate().position(|(index, op)| {
+            let mut resized = false;
+            if of_slots {
+                resized = zero_realloc(op) && checker.is_live(op.slot);
+                // The program is legal; only the state of the slots is of interest.
+                let _ = checker.admit(&program.ops[..index], op);
+            }
+            resized || !self.has(op.call) || !self.defines(op)
         })
     }
 

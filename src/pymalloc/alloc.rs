@@ -3,7 +3,7 @@
 use super::arena::{Arenas, Sources, Statistics};
 use super::fault::{Fault, Faults, Sound};
 use super::layout::{Layout, MAX_CLASSES, Nothing, assert_feasible};
-use super::pool::{PoolHeader, link, pool_of, set_link};
+use super::pool::{PoolHeader, link, pool_of, prefetch, set_link};
 use super::radix::ArenaMap;
 use super::source::{ArenaSource, DefaultRaw, Mmap, Raw};
 use std::ptr;
@@ -162,6 +162,8 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
     /// `block` is null or a live block of this allocator, and is not used again.
     #[inline]
     pub unsafe fn free(&mut self, block: *mut u8) {
+        // The link that is to be written there would wait for that of the pool.
+        prefetch(block);
         // SAFETY: the caller's promise; only blocks from pools lie in arenas.
         unsafe {
             if self.arenas.map.contains(block.addr()) {
@@ -243,6 +245,9 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             (*pool).freeblock = next;
             if next.is_null() {
                 self.pool_extend(pool, class);
+            } else {
+                // Its link is what the next request of this class would wait for.
+                prefetch(next);
             }
             block
         }

@@ -65,6 +65,19 @@ pub(super) unsafe fn set_link(block: *mut u8, next: *mut u8) {
     unsafe { block.cast::<*mut u8>().write(next) }
 }
 
+/// Asks the processor for the memory at a place, which need not exist.
+#[inline(always)]
+pub(super) fn prefetch(place: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which takes any address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// The distance of blocks in a pool of a class.
 #[inline(always)]
 fn stride<L: Layout>(class: usize, faults: impl Faults) -> usize {

@@ -1,12 +1,14 @@
 //! The catalogue for reading: all rules by section, or one in full.
 
-use super::words::{count, wrap};
+use super::words::{beside, count, wrap};
 use crate::spec::{Catalogue, Level, Profile, Rule};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
 const HEADING: Style = Style::new().bold();
 const LABEL: usize = 11;
+/// The column of titles that stand below their rule.
+const NARROW: usize = 4 + 9;
 
 fn style(level: Level) -> Style {
     match level {
@@ -56,18 +58,24 @@ pub fn write_list(
     for (rule, level) in &listed {
         if rule.section != section {
             section = &rule.section;
-            writeln!(out, "  {HEADING}{section}{HEADING:#}")?;
+            for line in wrap(section, width.saturating_sub(2)) {
+                writeln!(out, "  {HEADING}{line}{HEADING:#}")?;
+            }
         }
         let style = style(*level);
-        write!(
-            out,
-            "    {style}{level:7}{style:#}  {:id_width$}  ",
-            rule.id
-        )?;
-        for (number, line) in wrap(&rule.title, width.saturating_sub(column).max(20))
-            .iter()
-            .enumerate()
-        {
+        write!(out, "    {style}{level:7}{style:#}  ")?;
+        let (room, column) = match beside(width, column) {
+            Some(room) => {
+                write!(out, "{:id_width$}  ", rule.id)?;
+                (room, column)
+            }
+            None => {
+                writeln!(out, "{}", rule.id)?;
+                write!(out, "{:NARROW$}", "")?;
+                (width.saturating_sub(NARROW), NARROW)
+            }
+        };
+        for (number, line) in wrap(&rule.title, room).iter().enumerate() {
             let indent = if number == 0 { 0 } else { column };
             writeln!(out, "{:indent$}{line}", "")?;
         }
@@ -76,7 +84,11 @@ pub fn write_list(
         Some(_) => "`allocspec rules ID` explains one",
         None => "`allocspec rules ID` explains one, `--profile` lists those of a profile",
     };
-    writeln!(out, "\n{}; {hint}", count(listed.len(), "rule"))
+    writeln!(out)?;
+    for line in wrap(&format!("{}; {hint}", count(listed.len(), "rule")), width) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 /// Writes one rule in full.
@@ -172,6 +184,14 @@ mod tests {
             text.lines().all(|line| line.chars().count() <= 100),
             "{text}"
         );
+    }
+
+    #[test]
+    fn narrow_terminals_are_kept_to() {
+        let text = text(|out| write_list(Catalogue::embedded(), None, out, 40));
+        for line in text.lines() {
+            assert!(line.chars().count() <= 40, "{line}");
+        }
     }
 
     #[test]

@@ -68,6 +68,18 @@ fn sides(case: &Case) -> (String, String) {
         }
         Evidence::UnexpectedNull => unexpected_null(case),
         Evidence::BadAddress { address: at } => bad_address(case, *at),
+        Evidence::Foreign {
+            address: at,
+            size,
+            other,
+        } => (
+            format!("{} that are nobody else's", bytes(*size)),
+            format!(
+                "{}, and {} of the way there the program's own memory begins",
+                address(*at),
+                bytes(other.saturating_sub(*at))
+            ),
+        ),
         Evidence::Misaligned {
             address: at,
             alignment,

@@ -2,7 +2,7 @@
 
 use super::c_program::c_program;
 use super::evidence::contrast;
-use super::{Report, commands, sources, trace};
+use super::{Report, commands, trace};
 use crate::run::verdict::{Conformance, Provider, SubjectInfo, Verdict};
 use crate::shadow::Case;
 use crate::spec::{Level, RuleId};
@@ -142,7 +142,7 @@ fn document<'a>(report: &'a Report<'_>) -> Document<'a> {
                     verdict,
                     checks: result.checks,
                     title: &rule.title,
-                    source: sources(rule, report.is_cpython()),
+                    source: report.cited(result.rule).sources.join("; "),
                     reason,
                 }
             })
@@ -179,7 +179,7 @@ fn subject(subject: &SubjectInfo) -> Subject<'_> {
 }
 
 fn finding(report: &Report<'_>, index: usize, case: &Case) -> Finding {
-    let rule = report.catalogue.rule(case.finding.rule);
+    let rule = report.cited(case.finding.rule);
     let contrast = contrast(case);
     let operation = case
         .program
@@ -208,7 +208,7 @@ fn finding(report: &Report<'_>, index: usize, case: &Case) -> Finding {
         reproduced: case.reproduced,
         program: trace::text(report, case),
         replay: commands::again(report.result, case, trace.as_deref()),
-        c: c_program(case, &report.result.subject, rule, &c),
+        c: c_program(case, &report.result.subject, &rule, &c),
         expected: contrast.expected,
         found: contrast.found,
     }

@@ -11,6 +11,7 @@ mod matrix;
 #[cfg(test)]
 mod sample;
 pub mod save;
+pub mod speed;
 pub mod terminal;
 mod trace;
 pub mod words;
@@ -49,9 +50,21 @@ impl Report<'_> {
             .map_or(self.catalogue.rule(rule).level, |other| other.level)
     }
 
-    /// Whether the profile is one of CPython's.
-    fn is_cpython(&self) -> bool {
-        self.result.profile.0.starts_with("cpython")
+    /// A rule with those of its sources that the profile is made of; if none is, with all of its kind.
+    fn cited(&self, rule: RuleId) -> Rule {
+        let mut rule = self.catalogue.rule(rule).clone();
+        let (id, title) = &self.result.profile;
+        let of_cpython = |source: &str| source.starts_with("CPython");
+        if id.starts_with("cpython") {
+            retain_if_any(&mut rule.sources, of_cpython);
+            return rule;
+        }
+        retain_if_any(&mut rule.sources, |source| !of_cpython(source));
+        let parts: Vec<&str> = id.split('+').chain(title.split(" + ")).collect();
+        retain_if_any(&mut rule.sources, |source| {
+            parts.contains(&document(source))
+        });
+        rule
     }
 
     /// How many rules came to what.
@@ -72,18 +85,23 @@ impl Report<'_> {
     }
 }
 
-/// Where a rule is stated: of several documents those that the reader of the report goes by.
-fn sources(rule: &Rule, cpython: bool) -> String {
-    let fitting = |source: &&String| source.starts_with("CPython") == cpython;
-    let fitting: Vec<&str> = rule
-        .sources
-        .iter()
-        .filter(fitting)
-        .map(String::as_str)
-        .collect();
-    match fitting.is_empty() {
-        true => rule.sources.join("; "),
-        false => fitting.join("; "),
+fn retain_if_any(sources: &mut Vec<String>, fits: impl Fn(&str) -> bool) {
+    if sources.iter().any(|source| fits(source)) {
+        sources.retain(|source| fits(source));
+    }
+}
+
+/// The profile that a source belongs to.
+fn document(source: &str) -> &'static str {
+    match source.split(' ').next().unwrap_or_default() {
+        "C99" => "c99",
+        "C11" => "c11",
+        "C17" => "c17",
+        "C23" => "c23",
+        "POSIX.1-2008" => "posix-2008",
+        "POSIX.1-2017" => "posix-2017",
+        "POSIX.1-2024" => "posix-2024",
+        _ => "gnu",
     }
 }
 
@@ -96,4 +114,47 @@ struct Tally {
     facts: usize,
     not_applicable: usize,
     not_exercised: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_cited_from_the_documents_of_the_profile() {
+        let sources = |id: &str, title: &str, rule: RuleId| {
+            let mut result = sample::result(Vec::new());
+            result.profile = (id.into(), title.into());
+            let report = Report {
+                result: &result,
+                catalogue: Catalogue::embedded(),
+                saved: &[],
+                strict: false,
+            };
+            report.cited(rule).sources.join("; ")
+        };
+        let linux = ("linux", "c17 + posix-2017 + gnu");
+        let rule = RuleId::MallocErrno;
+        let all = Catalogue::embedded().rule(rule).sources.join("; ");
+        assert!(all.contains("POSIX.1-2024"), "{all}");
+        let cited = sources(linux.0, linux.1, rule);
+        assert!(
+            cited.contains("POSIX.1-2017") && cited.contains("Linux malloc(3)"),
+            "{cited}"
+        );
+        assert!(!cited.contains("POSIX.1-2024"), "{cited}");
+        let cited = sources("c17+posix-2024", "ISO C17 + POSIX Issue 8", rule);
+        assert!(
+            cited.contains("POSIX.1-2024") && !cited.contains("2017"),
+            "{cited}"
+        );
+        let cited = sources("cpython-3.14", "CPython 3.14", RuleId::Disjoint);
+        assert!(
+            !cited.is_empty(),
+            "a rule without a source of its kind has all"
+        );
+        // C23 restates what older documents say: where only it is cited, it is.
+        let usable = sources("c99", "ISO C99", RuleId::AllocNonnullUsable);
+        assert_eq!(usable, "C17 7.22.3p1; POSIX.1-2017 malloc");
+    }
 }

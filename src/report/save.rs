@@ -22,6 +22,20 @@ pub struct SaveError {
     source: std::io::Error,
 }
 
+/// Makes the directory if it is missing, and makes sure that files can be written into it.
+///
+/// # Errors
+///
+/// Why they cannot.
+pub fn prepare(directory: &Path) -> Result<(), SaveError> {
+    let ready = std::fs::create_dir_all(directory)
+        .and_then(|()| tempfile::tempfile_in(directory).map(drop));
+    ready.map_err(|source| SaveError {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
 /// Writes `RULE.trace` and `RULE.c` for every case into a directory, which is made if it is missing; a second case of
 /// the same rule is `RULE-2`. Files of these names are overwritten.
 ///
@@ -50,8 +64,8 @@ pub fn save(report: &Report<'_>, directory: &Path) -> Result<Vec<Saved>, SaveErr
         }
         let mut c = None;
         let file = directory.join(format!("{stem}.c"));
-        let rule = report.catalogue.rule(case.finding.rule);
-        if let Some(text) = c_program(case, &report.result.subject, rule, &file) {
+        let rule = report.cited(case.finding.rule);
+        if let Some(text) = c_program(case, &report.result.subject, &rule, &file) {
             write(&file, &text)?;
             c = Some(file);
         }
@@ -91,7 +105,8 @@ mod tests {
         assert_eq!(saved[1].c, Some(out.join("realloc-fail-keeps-2.c")));
         assert!(trace(0).is_file());
 
-        let error = save(&report, &trace(0)).expect_err("a file is no directory");
+        prepare(&out).expect("the directory can still be written");
+        let error = prepare(&trace(0)).expect_err("a file is no directory");
         let line = error.to_string();
         assert!(
             line.starts_with("cannot write ") && line.contains("--out"),

@@ -1,7 +1,7 @@
 //! A case as a trace: what is replayed, with what each operation gave in comments.
 
 use super::evidence::contrast;
-use super::{Report, listing, sources};
+use super::{Report, listing};
 use crate::shadow::Case;
 
 /// Comments start in this column unless an operation is longer.
@@ -10,7 +10,7 @@ const COMMENT: usize = 40;
 /// The program of a case, to be parsed again as it is.
 pub fn text(report: &Report<'_>, case: &Case) -> String {
     let program = case.program.to_string();
-    let rule = report.catalogue.rule(case.finding.rule);
+    let rule = report.cited(case.finding.rule);
     let contrast = contrast(case);
     let mut text = String::new();
     let comments = program.lines().take_while(|line| line.starts_with('#'));
@@ -19,7 +19,7 @@ pub fn text(report: &Report<'_>, case: &Case) -> String {
         text.push('\n');
     }
     text.push_str(&format!("# breaks {}: {}\n", rule.id, rule.title));
-    text.push_str(&format!("# {}\n", sources(rule, report.is_cpython())));
+    text.push_str(&format!("# {}\n", rule.sources.join("; ")));
     if !contrast.expected.is_empty() {
         text.push_str(&format!("# expected: {}\n", contrast.expected));
     }

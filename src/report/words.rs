@@ -23,7 +23,7 @@ pub fn bytes(number: u64) -> String {
 
 /// A number of bytes, rounded: `63.9 MiB`.
 pub fn amount(number: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if number < 10 * 1024 {
         return bytes(number);
     }
@@ -162,6 +162,12 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// How many columns are left for a text beside what stands before it; `None` if so few that it is better put below.
+pub fn beside(width: usize, before: usize) -> Option<usize> {
+    const LEAST: usize = 20;
+    width.checked_sub(before).filter(|&left| left >= LEAST)
+}
+
 /// The argument as a POSIX shell reads it back.
 pub fn shell(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
@@ -184,7 +190,7 @@ mod tests {
         assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
         assert_eq!(amount(100), "100 B");
         assert_eq!(amount(67_000_000), "63.9 MiB");
-        assert_eq!(amount(u64::MAX), "16777216.0 TiB");
+        assert_eq!(amount(u64::MAX), "16.0 EiB");
         assert_eq!(count(1, "rule"), "1 rule");
         assert_eq!(count(2, "rule"), "2 rules");
         assert_eq!(seconds(Duration::from_millis(83)), "83 ms");

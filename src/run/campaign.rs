@@ -1,9 +1,10 @@
 //! A check: many programs in many processes, until the time is up, and the findings they lead to.
 
 use super::investigate;
-use super::launch::Launched;
+use super::launch::{self, Launched};
 use super::learn::Learned;
 use super::plan::{Item, Plan};
+use super::process;
 use super::protocol::Ended;
 use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
@@ -12,6 +13,8 @@ use crate::shadow::{Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_d
 use crate::spec::{RuleId, RuleSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Programs of at most this many operations are looked at closely from the start.
@@ -40,6 +43,12 @@ impl Budget {
     /// When no new program is begun.
     pub fn deadline(&self) -> Instant {
         self.started + self.time
+    }
+
+    /// The same on the monotonic clock, in nanoseconds.
+    pub fn last(&self) -> u64 {
+        let left = self.latest().saturating_duration_since(Instant::now());
+        process::now() + left.as_nanos() as u64
     }
 
     /// When the last program and the last finding are cut short.
@@ -100,7 +109,7 @@ impl Known {
 
 /// What tells two findings of one rule apart: for rules about arguments and errors the entry point, each having a path
 /// of its own to fail on; for all others nothing.
-fn cause(rule: RuleId, call: Option<Call>) -> Call {
+pub(super) fn cause(rule: RuleId, call: Option<Call>) -> Call {
     let by_entry_point = matches!(
         rule,
         RuleId::MallocErrno
@@ -162,21 +171,25 @@ impl<'a> Campaign<'a> {
     pub fn run(self, first: Worker, tell: &mut dyn FnMut(Progress)) -> Result<Outcome, CheckError> {
         std::thread::scope(|scope| {
             let mut spare = Some(first);
+            // The end of the last thread disconnects it.
+            let (working, all_done) = mpsc::channel::<()>();
             let threads: Vec<_> = (0..self.budget.jobs.max(1))
-                .map(|_| {
-                    let worker = spare.take();
-                    scope.spawn(|| self.work(worker))
+                .map_while(|_| {
+                    let (worker, working, campaign) = (spare.take(), working.clone(), &self);
+                    let thread = Builder::new().spawn_scoped(scope, move || {
+                        campaign.work(worker);
+                        drop(working);
+                    });
+                    thread.map_err(|error| self.fail(no_thread(&error))).ok()
                 })
                 .collect();
-            while !threads
-                .iter()
-                .all(std::thread::ScopedJoinHandle::is_finished)
-            {
-                std::thread::park_timeout(if self.budget.time < TELL * 20 {
-                    TELL / 20
-                } else {
-                    TELL
-                });
+            drop(working);
+            let often = if self.budget.time < TELL * 20 {
+                TELL / 20
+            } else {
+                TELL
+            };
+            while all_done.recv_timeout(often) == Err(RecvTimeoutError::Timeout) {
                 tell(Progress {
                     phase: self.phase.lock().map_or("", |phase| *phase),
                     ops: self.totals.ops(),
@@ -360,10 +373,15 @@ impl Seat<'_> {
             let Some(finding) = self.finding(&item.program, &run)? else {
                 return Ok(());
             };
-            let call = cause(
-                finding.rule,
-                item.program.ops.get(finding.op_index).map(|op| op.call),
-            );
+            let op = item.program.ops.get(finding.op_index);
+            if item.once
+                && finding.op_index == 0
+                && op.is_some_and(|op| muted.contains(RuleId::FirstCallAny, op.call))
+            {
+                // That the function cannot come first is known, so of no use is what it does with other sizes then.
+                return Ok(());
+            }
+            let call = cause(finding.rule, op.map(|op| op.call));
             if !self.campaign.rules.contains(finding.rule) || !self.campaign.claim(&finding, call) {
                 return Ok(());
             }
@@ -452,9 +470,15 @@ impl Seat<'_> {
                 &item.program,
                 conduct,
                 deadline,
+                campaign.budget.last(),
                 &campaign.totals,
             );
-            return run.map_err(|error| refused(&error));
+            let mut run = run.map_err(|error| refused(&error))?;
+            if campaign.launch.noisy && matches!(run.end, End::Told(_)) {
+                // What it writes while it is loaded is told once, of the library.
+                run.said.clear();
+            }
+            return Ok(run);
         }
         self.run(&item.program, conduct, deadline, None)
     }
@@ -476,15 +500,12 @@ impl Seat<'_> {
             Some(worker) => worker,
             None => match Worker::start(campaign.launch) {
                 Ok((worker, ..)) => worker,
-                Err(error) => {
-                    return Err(CheckError::Internal(format!(
-                        "the subject does not load again: {error:?}"
-                    )));
-                }
+                Err(error) => return Err(launch::refused(&campaign.launch.name, error)),
             },
         };
         campaign.workers.fetch_add(1, Relaxed);
-        worker.set_patience(patience.unwrap_or(campaign.launch.patience));
+        let patience = patience.unwrap_or(campaign.launch.patience);
+        worker.set_limits(patience, campaign.budget.last());
         let run = worker
             .run(program, conduct, deadline, &campaign.totals)
             .map_err(|error| refused(&error))?;
@@ -502,6 +523,14 @@ fn refused(error: &std::io::Error) -> CheckError {
     }
 }
 
+/// A supervising thread could not be had.
+pub(super) fn no_thread(error: &std::io::Error) -> CheckError {
+    CheckError::Resources {
+        what: "a thread",
+        reason: error.to_string(),
+    }
+}
+
 /// Learns what it can of a launched subject.
 ///
 /// # Errors
@@ -513,9 +542,8 @@ pub fn learn(launched: &mut Launched, time: Duration) -> Result<Learned, CheckEr
         .learn(time)
         .map_err(|error| refused(&error))?;
     if !launched.worker.is_alive() {
-        let (worker, ..) = Worker::start(&launched.launch).map_err(|error| {
-            CheckError::Internal(format!("the subject does not load again: {error:?}"))
-        })?;
+        let (worker, ..) = Worker::start(&launched.launch)
+            .map_err(|error| launch::refused(&launched.launch.name, error))?;
         launched.worker = worker;
     }
     Ok(learned)

@@ -72,6 +72,13 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
             subject: launched.info.name,
         });
     }
+    if let Some(index) = provided.first_not_permitted(program) {
+        let operation = program.lines().nth(index);
+        return Err(CheckError::Undefined {
+            operation: operation.map_or(String::new(), |line| line.to_string()),
+            profile: profile.id().to_owned(),
+        });
+    }
     let once = program.rule == Some(RuleId::FirstCallAny);
     let plan = Plan::of(Item::given(program.clone(), once));
     finish(
@@ -145,7 +152,11 @@ fn chosen_rules(options: &CheckOptions, profile: &Profile) -> Result<RuleSet, Ch
         return Ok(profile.rules());
     }
     if let Some(&rule) = options.rules.iter().find(|&&rule| !profile.has(rule)) {
-        let profiles = Catalogue::embedded().rule(rule).profiles.join(", ");
+        let having = Catalogue::embedded()
+            .profiles()
+            .iter()
+            .filter(|profile| profile.has(rule));
+        let profiles = having.map(Profile::id).collect::<Vec<_>>().join(", ");
         return Err(CheckError::RuleNotInProfile {
             rule,
             profile: profile.id().to_owned(),
@@ -242,9 +253,10 @@ fn finish(
         cut_short,
     } = outcome;
     if totals.ops() == 0 && cases.is_empty() {
-        let path = info.path.unwrap_or_else(|| info.name.into());
-        let reason = "no call could be made of it within the time; give more with --time".into();
-        return Err(CheckError::LoadFailed { path, reason });
+        return Err(CheckError::NoTime {
+            subject: info.name,
+            millis: options.time.as_millis(),
+        });
     }
     if cut_short && plan.is_given() {
         info.notes
@@ -332,6 +344,19 @@ fn obstacle(rule: &Rule, profile: &Profile, info: &SubjectInfo, hooked: bool) ->
     })
 }
 
+/// What a library that replaces `malloc` must replace.
+const CORE: [&str; 4] = ["malloc", "calloc", "realloc", "free"];
+/// What else makes blocks, or reads what lies beside them, in the C library's own heap. `reallocarray` calls whatever
+/// `realloc` there is, and `malloc_trim` has nothing to do with blocks.
+const BESIDES: [&str; 6] = [
+    "aligned_alloc",
+    "posix_memalign",
+    "memalign",
+    "valloc",
+    "pvalloc",
+    "malloc_usable_size",
+];
+
 /// Findings about a library as a whole.
 fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -357,21 +382,21 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
         }
     };
     if info.kind == "preload" {
-        let foreign = |core: bool| -> Vec<&str> {
-            let is_core = |name: &str| ["malloc", "calloc", "realloc", "free"].contains(&name);
+        let foreign = |wanted: &[&str]| -> Vec<&str> {
             let others = info
                 .entry_points
                 .iter()
                 .filter(|entry| matches!(entry.provider, Provider::Other(_)));
             others
                 .map(|entry| entry.name)
-                .filter(|name| is_core(name) == core)
+                .filter(|name| wanted.contains(name))
                 .collect()
         };
-        for (rule, names) in [
-            (RuleId::InterposeCore, foreign(true)),
-            (RuleId::InterposeComplete, foreign(false)),
+        for (rule, wanted) in [
+            (RuleId::InterposeCore, CORE.as_slice()),
+            (RuleId::InterposeComplete, BESIDES.as_slice()),
         ] {
+            let names = foreign(wanted);
             if !names.is_empty() {
                 let what = format!(
                     "does not define {}: the C library would serve it from another heap",
@@ -390,4 +415,53 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
         );
     }
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::verdict::EntryPoint;
+    use crate::subject::Native;
+
+    /// The rules about the library as a whole that these foreign functions break in a library loaded like this.
+    fn broken(kind: &'static str, foreign: &[&'static str], said: &str) -> Vec<RuleId> {
+        let entry = |&name: &&'static str| EntryPoint {
+            name,
+            symbol: name.to_owned(),
+            provider: match foreign.contains(&name) {
+                true => Provider::Other("libc.so.6".into()),
+                false => Provider::Subject,
+            },
+        };
+        let info = SubjectInfo {
+            kind,
+            name: "./lib.so".into(),
+            path: None,
+            arguments: String::new(),
+            environment: Vec::new(),
+            entry_points: Native::NAMES.iter().map(entry).collect(),
+            notes: Vec::new(),
+        };
+        let rules = RuleId::ALL.iter().copied().collect();
+        let cases = library_cases(&info, &rules, said);
+        cases.iter().map(|case| case.finding.rule).collect()
+    }
+
+    #[test]
+    fn functions_left_to_another_heap_break_the_rule_about_them() {
+        assert_eq!(broken("preload", &[], ""), []);
+        for name in ["malloc", "calloc", "realloc", "free"] {
+            assert_eq!(broken("preload", &[name], ""), [RuleId::InterposeCore]);
+        }
+        assert_eq!(
+            broken("preload", &["memalign"], ""),
+            [RuleId::InterposeComplete]
+        );
+        assert_eq!(
+            broken("preload", &["calloc", "valloc"], ""),
+            [RuleId::InterposeCore, RuleId::InterposeComplete]
+        );
+        assert_eq!(broken("dlopen", &["calloc", "valloc"], ""), []);
+        assert_eq!(broken("dlopen", &[], "hello\n"), [RuleId::NoOutput]);
+    }
 }

@@ -1,13 +1,18 @@
 //! Runs a program against a subject and its shadow.
 
 use super::process;
-use crate::program::{Call, NO_SLOT, Op, Program};
+use crate::program::{Call, Expect, NO_SLOT, Op, Program};
 use crate::shadow::{
     Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow, Stop,
 };
 use crate::subject::{Source, Subject};
 use std::ptr;
 
+/// How many operations ahead the slots and the blocks to come are asked for: as long as memory takes to answer.
+const FAR: usize = 16;
+const NEAR: usize = 8;
+/// Times that a call is made again which should have given a block.
+const AGAIN: u32 = 3;
 /// Operations between two looks at the clock.
 const CLOCK: u32 = 128;
 
@@ -40,6 +45,15 @@ pub struct Executor<'l, S> {
     resident_before: Option<u64>,
 }
 
+/// Whether a block was expected of the call and none came.
+fn is_unexpected(op: &Op, reply: &Reply) -> bool {
+    let expected = matches!(
+        op.expect,
+        Expect::Pointer | Expect::AsBefore | Expect::AsEarlier
+    );
+    expected && op.size() != Some(0) && (reply.value == 0 || reply.code != 0)
+}
+
 /// Why a run ended early.
 enum Cut {
     Stop(Stop),
@@ -57,10 +71,11 @@ impl<'l, S: Subject> Executor<'l, S> {
     /// the monotonic clock.
     pub fn new(
         subject: S,
-        shadow: Shadow<'l>,
+        mut shadow: Shadow<'l>,
         ledger: &'l Ledger,
         deadline: u64,
     ) -> Executor<'l, S> {
+        shadow.reserve(process::own_mappings());
         let provided = Call::ALL
             .iter()
             .filter(|call| call.entry_point().is_none() || subject.provides(**call))
@@ -86,37 +101,64 @@ impl<'l, S: Subject> Executor<'l, S> {
 
     /// Runs a legal program, then verifies every block that is left.
     pub fn run(&mut self, program: &Program) -> Ending {
-        self.shadow.begin(program);
-        self.resident_before = process::memory().map(|memory| memory.resident);
-        let result = self.run_ops(&program.ops);
+        self.begin(program);
+        let result = self.make(&program.ops);
         // Whatever comes next, telling about it takes memory.
         let _ = process::limit_mapping(None);
         let result = result.and_then(|()| match program.ops.last() {
             Some(last) => Ok(self.shadow.sweep(program.ops.len() - 1, last)?),
             None => Ok(()),
         });
+        self.ending(result)
+    }
+
+    /// Makes ready for a program that is to be run in parts.
+    pub fn begin(&mut self, program: &Program) {
+        self.shadow.begin(program);
+        self.resident_before = process::memory().map(|memory| memory.resident);
+    }
+
+    /// Makes the operations that come next in the program begun. Findings count from their start.
+    pub fn proceed(&mut self, ops: &[Op]) -> Ending {
+        let result = self.make(ops);
+        self.ending(result)
+    }
+
+    fn ending(&self, result: Result<(), Cut>) -> Ending {
         match result {
             Ok(()) => Ending::Finished,
-            Err(Cut::Stop(Stop::Broken(finding))) => Ending::Broken(finding),
+            Err(Cut::Stop(Stop::Broken)) => match self.shadow.take_finding() {
+                Some(finding) => Ending::Broken(finding),
+                None => unreachable!("a broken rule leaves a finding"),
+            },
             Err(Cut::Stop(Stop::Abandoned)) => Ending::Abandoned,
             Err(Cut::OutOfTime) => Ending::OutOfTime,
         }
     }
 
-    fn run_ops(&mut self, ops: &[Op]) -> Result<(), Cut> {
+    fn make(&mut self, ops: &[Op]) -> Result<(), Cut> {
         for (index, op) in ops.iter().enumerate() {
             if op.call != Call::Repeat {
+                self.look_ahead(ops, index);
                 self.step(index, op)?;
                 continue;
             }
             let start = index.saturating_sub(op.b as usize);
             for _ in 0..op.a {
                 for (index, op) in (start..index).zip(&ops[start..index]) {
+                    self.look_ahead(ops, index);
                     self.step(index, op)?;
                 }
             }
         }
         Ok(())
+    }
+
+    #[inline]
+    fn look_ahead(&self, ops: &[Op], index: usize) {
+        if let (Some(far), Some(near)) = (ops.get(index + FAR), ops.get(index + NEAR)) {
+            self.shadow.look_ahead(far, near);
+        }
     }
 
     #[inline]
@@ -136,7 +178,8 @@ impl<'l, S: Subject> Executor<'l, S> {
         if op.call.entry_point().is_none() {
             return Ok(self.direct(index, op)?);
         }
-        let request = self.shadow.prepare(index, op)?;
+        let request = self.shadow.request(op);
+        self.shadow.prepare(index, op, &request)?;
         if S::HOOKED {
             self.subject.clear_events();
         }
@@ -144,6 +187,9 @@ impl<'l, S: Subject> Executor<'l, S> {
         unsafe { self.errno.write_volatile(ERRNO_BEFORE) };
         self.ledger.enter(Moment::Call);
         let mut reply = self.call(op, &request);
+        if is_unexpected(op, &reply) {
+            reply = self.call_again(op, &request);
+        }
         self.ledger.enter(Moment::Idle);
         // SAFETY: as above.
         reply.errno = unsafe { self.errno.read_volatile() };
@@ -157,8 +203,20 @@ impl<'l, S: Subject> Executor<'l, S> {
         Ok(())
     }
 
+    /// A failure that passes is nobody's fault: only what fails every time is refused.
+    #[cold]
+    fn call_again(&mut self, op: &Op, request: &Request) -> Reply {
+        let mut reply = self.call(op, request);
+        for _ in 1..AGAIN {
+            if is_unexpected(op, &reply) {
+                reply = self.call(op, request);
+            }
+        }
+        reply
+    }
+
     /// Makes the call that an operation stands for.
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, op: &Op, request: &Request) -> Reply {
         let block = request.before.pointer();
         let (a, b) = (op.a as usize, op.b as usize);

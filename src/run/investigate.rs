@@ -1,12 +1,14 @@
 //! From a finding to a case: the smallest program that shows it, and the rule that it then proves broken.
 
 use super::CheckError;
-use super::campaign::Seat;
+use super::campaign::{Seat, cause};
 use super::plan::Item;
 use super::process;
 use super::supervisor::Run;
 use crate::program::{Call, Op, Program, Reducer};
-use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk};
+use crate::shadow::{
+    Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed,
+};
 use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,8 @@ const LEAST: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// Bytes that a candidate may always ask for; with more, only if the program before it did: clearing them takes time.
 const HEAVY: u64 = 256 << 20;
+/// Sizes of a program that are tried one by one for more ordinary ones.
+const MOST_SPARED: usize = 8;
 /// Bytes from which on a request is sure to fail at once.
 const REAL: u64 = 64 << 40;
 /// Programs of more operations than this are looked at closely only once they have shrunk.
@@ -36,8 +40,8 @@ enum Kind {
     Dirt,
     /// Death in a call of this kind, for the same reason.
     Death(Call),
-    /// This very rule.
-    Rule(RuleId),
+    /// This very rule, broken by this call if that tells two causes apart.
+    Rule(RuleId, Call),
 }
 
 impl Kind {
@@ -53,7 +57,7 @@ impl Kind {
                 },
                 Some(call),
             ) => Kind::Death(call),
-            _ => Kind::Rule(finding.rule),
+            _ => Kind::Rule(finding.rule, cause(finding.rule, call)),
         }
     }
 
@@ -92,7 +96,7 @@ impl Kind {
             Kind::Dirt => DIRT,
             // A death shows itself whatever is checked.
             Kind::Death(_) => &[],
-            Kind::Rule(rule) => {
+            Kind::Rule(rule, _) => {
                 own = [rule];
                 &own
             }
@@ -132,6 +136,11 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     };
     let reproduced = hunt.pin_down(seat, &mut best)?;
     if reproduced {
+        let pinned = Sighting {
+            program: best.program.clone(),
+            finding: best.finding.clone(),
+            run: None,
+        };
         hunt.spare(seat, &mut best)?;
         hunt.shrink(seat, &mut best)?;
         // Short now, it can be looked at closely: the guilty operation may be an earlier one.
@@ -141,6 +150,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.until = until;
         hunt.spare(seat, &mut best)?;
         hunt.spare_sizes(seat, &mut best)?;
+        hunt.confirm_hang(seat, &mut best, pinned)?;
         best.finding.rule = hunt.attribute(seat, &best)?;
     }
     let (outcomes, live) = best
@@ -277,25 +287,54 @@ impl Hunt {
     /// Sizes of 0 are the simplest there are, and sizes that nobody can have the most striking, but what ordinary sizes
     /// show as well is about neither.
     fn spare_sizes(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        let is_special = |op: &Op| match self.kind {
-            Kind::Overlap => op.size() == Some(0),
-            Kind::Death(_) => op.size().is_none_or(|size| size == 0 || size > REAL),
-            _ => false,
+        let deadly = matches!(self.kind, Kind::Death(_));
+        let is_special = |op: &Op| match op.size() {
+            Some(size) => size == 0 || (deadly && size > REAL),
+            None => deadly,
         };
-        let mut ordinary = best.program.clone();
         let makes = |op: &Op| op.call.allocates() || op.call.reallocates();
-        for op in ordinary.ops.iter_mut().filter(|op| makes(op)) {
-            if !is_special(op) {
-                continue;
-            }
+        let special: Vec<usize> = (0..best.program.ops.len())
+            .filter(|&index| {
+                makes(&best.program.ops[index]) && is_special(&best.program.ops[index])
+            })
+            .take(MOST_SPARED)
+            .collect();
+        for index in special {
+            let mut ordinary = best.program.clone();
+            let op = &mut ordinary.ops[index];
             match op.call {
                 Call::Calloc | Call::Reallocarray => (op.a, op.b) = (1, 16),
+                // Not every document defines a size that is no multiple of the alignment.
+                Call::AlignedAlloc => op.b = 16_u64.next_multiple_of(op.a.max(1)),
                 call if call.takes_alignment() => op.b = 16,
                 _ => op.a = 16,
             }
-        }
-        if ordinary != best.program {
             self.accept(seat, best, ordinary)?;
+        }
+        Ok(())
+    }
+
+    /// What was slow for a candidate may have returned in the time that a call has: then only the program before it was
+    /// shrunk is known to hang.
+    fn confirm_hang(
+        &self,
+        seat: &mut Seat<'_>,
+        best: &mut Sighting,
+        pinned: Sighting,
+    ) -> Result<(), CheckError> {
+        let hangs = matches!(
+            best.finding.evidence,
+            Evidence::Died {
+                death: Death::Hang { .. },
+                ..
+            }
+        );
+        if !hangs || best.program == pinned.program {
+            return Ok(());
+        }
+        let (found, _) = self.attempt(seat, &best.program, true, seat.patience())?;
+        if !found.is_some_and(|found| self.is_it(&found, &best.program)) {
+            *best = pinned;
         }
         Ok(())
     }
@@ -348,20 +387,18 @@ impl Hunt {
         let rule = attribute_shrunk(&best.finding, &best.program, &rules);
         let Evidence::Died {
             moment: Moment::Call | Moment::Idle,
+            death,
             ..
         } = best.finding.evidence
         else {
             return Ok(rule);
         };
-        if Instant::now() >= self.until {
+        if is_killed(death) || Instant::now() >= self.until {
             return Ok(rule);
         }
-        let general = [
-            RuleId::CallReturns,
-            RuleId::StartAddress,
-            RuleId::AlignReallocFirst,
-        ]
-        .contains(&rule);
+        // What is wrong with an over-aligned block, or with one that was resized, has rules of its own.
+        let plain = |op: &Op| !op.call.takes_alignment() && !op.call.reallocates();
+        let general = rule == RuleId::CallReturns && best.program.ops.iter().all(plain);
         let dies = |hunt: &Hunt, seat: &mut Seat<'_>, program: &Program, stores: bool| {
             let (found, _) = hunt.attempt(seat, program, stores, PATIENCE)?;
             Ok::<bool, CheckError>(
@@ -377,6 +414,14 @@ impl Hunt {
             }
             if !dies(self, seat, &later, true)? {
                 return Ok(RuleId::FirstCallAny);
+            }
+        }
+        if matches!(rule, RuleId::ReallocNullIsMalloc | RuleId::ReallocarrayNull) {
+            let mut as_malloc = best.program.clone();
+            let op = &mut as_malloc.ops[best.finding.op_index];
+            *op = Op::new(Call::Malloc, op.slot, op.size().unwrap_or(0), 0);
+            if dies(self, seat, &as_malloc, true)? {
+                return Ok(RuleId::CallReturns);
             }
         }
         if general

@@ -1,6 +1,7 @@
 //! From what the user named to a worker that has it, or to one line that says why not.
 
-use super::library::{exports, preloadable};
+use super::library::{exports, loadable, preloadable};
+use super::process;
 use super::protocol::{Carrier, FileId, Found, Hello};
 use super::supervisor::{Launch, StartError, Worker};
 use super::verdict::{EntryPoint, Provider, SubjectInfo};
@@ -12,6 +13,9 @@ use crate::subject::mutants::Mutant;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Bytes of address space that a worker reserves, and room for what it runs.
+const ADDRESS_SPACE: u64 = 4 << 30;
 
 /// A subject that workers can be started for.
 pub struct Launched {
@@ -31,9 +35,15 @@ pub struct Launched {
 ///
 /// When the subject cannot be used; the message says why and what to do.
 pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, CheckError> {
-    let built_in = |carrier| Launch {
+    if !Path::new("/proc/self/exe").exists() {
+        return Err(CheckError::NoProc);
+    }
+    require_address_space()?;
+    let built_in = |name: &str, carrier| Launch {
+        name: name.into(),
         carrier,
         preload: None,
+        noisy: false,
         env: Vec::new(),
         patience,
     };
@@ -49,16 +59,22 @@ pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, Che
             info.notes.extend(
                 (!usual).then(|| format!("layout {layout}, as CPython {} has it", edition.version)),
             );
-            start(built_in(Carrier::Reference(edition.to_string())), info)
+            start(
+                built_in("reference", Carrier::Reference(edition.to_string())),
+                info,
+            )
         }
         SubjectSpec::System => {
             let symbols = plain_symbols();
             let info = info("system", "system", None, "system".into());
             start(
-                built_in(Carrier::Linked {
-                    file: None,
-                    symbols,
-                }),
+                built_in(
+                    "system",
+                    Carrier::Linked {
+                        file: None,
+                        symbols,
+                    },
+                ),
                 info,
             )
         }
@@ -68,12 +84,28 @@ pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, Che
             }
             let argument = format!("mutant:{name}");
             start(
-                built_in(Carrier::Mutant(name.clone())),
+                built_in(&argument, Carrier::Mutant(name.clone())),
                 info("mutant", &argument, None, argument.clone()),
             )
         }
         SubjectSpec::Library { path, names, env } => library(path, names, env, patience),
     }
+}
+
+/// Where memory is limited to less than a worker reserves, the harness itself would run out of it sooner or later.
+fn require_address_space() -> Result<(), CheckError> {
+    let limit = process::mapping_limit();
+    if limit >= ADDRESS_SPACE {
+        return Ok(());
+    }
+    Err(CheckError::Resources {
+        what: "address space",
+        reason: format!(
+            "it is limited to {} KiB, and a worker needs {} KiB",
+            limit >> 10,
+            ADDRESS_SPACE >> 10
+        ),
+    })
 }
 
 fn info(kind: &'static str, name: &str, path: Option<PathBuf>, arguments: String) -> SubjectInfo {
@@ -102,7 +134,7 @@ fn library(
     patience: Duration,
 ) -> Result<Launched, CheckError> {
     let exported = exports(path)?;
-    let full = preloadable(path)?;
+    let full = loadable(path)?;
     let metadata = std::fs::metadata(&full).map_err(|error| CheckError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),
@@ -121,17 +153,20 @@ fn library(
     };
     require(path, names, &symbols, |symbol| exported.contains(symbol))?;
     let linked = |symbols| Launch {
+        name: path.to_owned(),
         carrier: Carrier::Linked {
             file: Some(file),
             symbols,
         },
         preload: Some(full.clone()),
+        noisy: false,
         env: env.to_vec(),
         patience,
     };
     let arguments = arguments(path, names, env);
     let name = path.display().to_string();
     if *names == Names::Plain {
+        preloadable(&full)?;
         let mut subject = info("preload", &name, Some(path.to_owned()), arguments);
         subject.environment = env.to_vec();
         return start(linked(symbols), subject);
@@ -150,6 +185,7 @@ fn library(
     match Worker::start(&opened) {
         Ok((worker, Hello::Ready(found), said)) => finish(opened, subject, worker, &found, said),
         Err(StartError::NotOpened(reason)) => {
+            preloadable(&full).map_err(|_| refused(path, StartError::NotOpened(reason.clone())))?;
             let mut launched = start(
                 linked(symbols),
                 SubjectInfo {
@@ -200,14 +236,12 @@ fn require(
 }
 
 fn start(launch: Launch, info: SubjectInfo) -> Result<Launched, CheckError> {
-    let path = info
-        .path
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(&info.name));
     match Worker::start(&launch) {
         Ok((worker, Hello::Ready(found), said)) => finish(launch, info, worker, &found, said),
-        Ok((_, Hello::NotOpened(reason), _)) => Err(refused(&path, StartError::NotOpened(reason))),
-        Err(error) => Err(refused(&path, error)),
+        Ok((_, Hello::NotOpened(reason), _)) => {
+            Err(refused(&launch.name, StartError::NotOpened(reason)))
+        }
+        Err(error) => Err(refused(&launch.name, error)),
     }
 }
 
@@ -232,6 +266,7 @@ fn finish(
             reason: line.trim().to_owned(),
         });
     }
+    launch.noisy = !said.trim().is_empty();
     info.entry_points = found.iter().filter_map(entry_point).collect();
     // A failed lookup allocates, and every program is to find a heap that nothing has touched: from here on workers
     // look up only what is there, and this first one is replaced if it did otherwise.
@@ -242,11 +277,7 @@ fn finish(
         in_vain -= symbols.len();
     }
     if in_vain > 0 {
-        let path = info
-            .path
-            .clone()
-            .unwrap_or_else(|| info.name.clone().into());
-        (worker, ..) = Worker::start(&launch).map_err(|error| refused(&path, error))?;
+        (worker, ..) = Worker::start(&launch).map_err(|error| refused(&launch.name, error))?;
     }
     Ok(Launched {
         launch,
@@ -270,7 +301,8 @@ fn entry_point(found: &Found) -> Option<EntryPoint> {
     })
 }
 
-fn refused(path: &Path, error: StartError) -> CheckError {
+/// What is told of a worker that could not be started with the subject of this name.
+pub(super) fn refused(path: &Path, error: StartError) -> CheckError {
     let reason = match error {
         StartError::Refused(error) => {
             return CheckError::Resources {

@@ -83,25 +83,47 @@ fn check_header(data: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The path as the dynamic linker takes it: absolute, and without the characters that separate a list
-/// or begin a name that it replaces.
+/// The path as the dynamic linker takes it: absolute, and without the sign that begins a name which it replaces.
+///
+/// # Errors
+///
+/// When `dlopen` would read the path as another.
+pub fn loadable(path: &Path) -> Result<PathBuf, CheckError> {
+    let full = path
+        .canonicalize()
+        .map_err(|error| CheckError::Unreadable {
+            path: path.to_owned(),
+            reason: lower(&error),
+        })?;
+    match full.to_str() {
+        None => Err(misread(path, "its path is not valid UTF-8")),
+        Some(text) if text.contains('$') => Err(misread(
+            path,
+            "its path has a dollar sign, which dlopen and LD_PRELOAD take for a variable",
+        )),
+        Some(_) => Ok(full),
+    }
+}
+
+/// Makes sure that a path given by [`loadable`] is one name in a list of them.
 ///
 /// # Errors
 ///
 /// When the path cannot be written in `LD_PRELOAD`.
-pub fn preloadable(path: &Path) -> Result<PathBuf, CheckError> {
-    let unreadable = |reason: &str| CheckError::Unreadable {
-        path: path.to_owned(),
-        reason: reason.into(),
-    };
-    let full = path
-        .canonicalize()
-        .map_err(|error| unreadable(&lower(&error)))?;
-    match full.to_str() {
-        None => Err(unreadable("its path is not valid UTF-8; copy it elsewhere")),
-        Some(text) if text.contains([' ', ':', ';', '$', '\t', '\n']) => Err(unreadable(
-            "its path has a space, a colon or a dollar sign, which LD_PRELOAD cannot express; copy it elsewhere",
+pub fn preloadable(path: &Path) -> Result<(), CheckError> {
+    let separates = |letter: &u8| b" :;\t\n".contains(letter);
+    match path.as_os_str().as_encoded_bytes().iter().any(separates) {
+        true => Err(misread(
+            path,
+            "its path has a space, a colon or a semicolon, which LD_PRELOAD takes for the end of a name",
         )),
-        Some(_) => Ok(full),
+        false => Ok(()),
+    }
+}
+
+fn misread(path: &Path, why: &str) -> CheckError {
+    CheckError::LoadFailed {
+        path: path.to_owned(),
+        reason: format!("{why}: give the path of a link to it"),
     }
 }

@@ -8,10 +8,13 @@ use crate::spec::{Catalogue, RuleId};
 use crate::subject::mutants::Mutant;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, mpsc};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Live bytes a program may hold.
 const MAX_MEMORY: u64 = 1 << 30;
+/// Time for the programs made for a mutant's rule: more than they take.
+const PATIENT: Duration = Duration::from_secs(60);
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -33,7 +36,7 @@ pub fn mutants(
         for _ in 0..options.jobs.max(1) {
             let sender = sender.clone();
             let (next, error, chosen) = (&next, &error, &chosen);
-            scope.spawn(move || {
+            let work = move || {
                 while let Some(&(mutant, rule)) = chosen.get(next.fetch_add(1, Relaxed)) {
                     match run(mutant, rule, options) {
                         Ok(row) => drop(sender.send(row)),
@@ -45,7 +48,13 @@ pub fn mutants(
                         }
                     }
                 }
-            });
+            };
+            if let Err(refused) = Builder::new().spawn_scoped(scope, work) {
+                if let Ok(mut error) = error.lock() {
+                    error.get_or_insert(campaign::no_thread(&refused));
+                }
+                break;
+            }
         }
         drop(sender);
         for row in receiver {
@@ -94,28 +103,32 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
         MAX_MEMORY,
         learned.boundaries,
     );
-    let plan = Plan::new(&vocabulary, &rules, options.seed, true).about(rule);
-    let budget = Budget {
-        started,
-        time: options.time,
-        ops: None,
-        jobs: 1,
-    };
     let launch = &launched.launch;
-    let outcome = Campaign::new(launch, rules, &plan, budget).run(launched.worker, &mut |_| {})?;
-    let mut ops = outcome.totals.ops();
-    let mut caught: Vec<RuleId> = outcome.cases.iter().map(|case| case.finding.rule).collect();
-    if !caught.contains(&rule) {
-        // What no directed program shows, a random one may.
-        let plan = Plan::random(&vocabulary, options.seed);
+    let mut worker = Some(launched.worker);
+    let (mut ops, mut caught) = (0, Vec::new());
+    let mut campaign = |plan: &Plan<'_>, time| {
         let budget = Budget {
             started: Instant::now(),
-            ..budget
+            time,
+            ops: None,
+            jobs: 1,
         };
-        let worker = launch::launch(&subject, PATIENCE)?.worker;
-        let outcome = Campaign::new(launch, rules, &plan, budget).run(worker, &mut |_| {})?;
+        let worker = match worker.take() {
+            Some(worker) => worker,
+            None => launch::launch(&subject, PATIENCE)?.worker,
+        };
+        let outcome = Campaign::new(launch, rules, plan, budget).run(worker, &mut |_| {})?;
         ops += outcome.totals.ops();
         caught.extend(outcome.cases.iter().map(|case| case.finding.rule));
+        Ok::<bool, CheckError>(caught.contains(&rule))
+    };
+    // What was made for the rule is run to its end, however slow the machine: whether a mutant is caught must not
+    // depend on that.
+    let [own, others] = Plan::new(&vocabulary, &rules, options.seed, true).divided(rule);
+    let found = campaign(&own, PATIENT)?;
+    // What no directed program shows, a random one may.
+    if !campaign(&others, options.time)? && !found {
+        campaign(&Plan::random(&vocabulary, options.seed), options.time)?;
     }
     caught.sort_unstable();
     caught.dedup();

@@ -199,8 +199,33 @@ pub enum CheckError {
         /// the subject
         subject: String,
     },
+    /// No document of the profile says what comes of an operation of the program.
+    #[error(
+        "`{operation}` is undefined in profile {profile}: take it out, or choose a profile that defines it"
+    )]
+    Undefined {
+        /// as it stands in the trace
+        operation: String,
+        /// the profile
+        profile: String,
+    },
+    /// Workers are started and watched through `/proc`.
+    #[error(
+        "/proc is not there, through which workers are started and watched: mount it (`mount -t proc proc /proc`)"
+    )]
+    NoProc,
+    /// The time was over before the first call.
+    #[error("{millis} ms are too little time to call {subject} once: give more with --time")]
+    NoTime {
+        /// the subject
+        subject: String,
+        /// the time given
+        millis: u128,
+    },
     /// The machine did not give what the harness needs.
-    #[error("the machine refused {what}: {reason}")]
+    #[error(
+        "the machine refused {what}: {reason}: raise the limits (see `ulimit -a`) or lower --jobs"
+    )]
     Resources {
         /// a process, memory, a file
         what: &'static str,

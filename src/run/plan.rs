@@ -1,7 +1,7 @@
 //! The programs of a check, in the order in which they are run.
 //!
-//! Vectors and directed programs come first, the shortest first: a rule is exercised early, however slow the subject
-//! is. Random programs fill the rest of the time; each depends on the seed and its number alone.
+//! Vectors and directed programs come first, the cheapest first: a rule is exercised early, however slow the subject
+//! is. Random programs come among them and fill the rest of the time; each depends on the seed and its number alone.
 
 use super::campaign::Budget;
 use super::process;
@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 const LENGTHS: [usize; 12] = [
     64, 256, 2_000, 128, 500, 20_000, 400, 5_000, 64, 1_000, 100_000, 300,
 ];
+/// One program in so many is a random one while there are others.
+const EVERY: usize = 4;
+/// Programs about one rule that do not have to wait for cheaper ones about others.
+const FIRST: usize = 2;
 /// Bytes that products beyond 32 bits take.
 const ROOMY: u64 = 8 << 30;
 /// The share of the time that one program of the plan may take.
@@ -117,21 +121,22 @@ impl<'a> Plan<'a> {
         if rules.contains(RuleId::FirstCallAny) {
             items.extend(first_calls(vocabulary));
         }
-        items.sort_by_key(|item| item.program.steps());
         items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
+        items.sort_by_cached_key(|item| item.program.cost());
         Plan {
-            items: by_turns(items),
+            items: first_of_each(items),
             random: Some((vocabulary, seed)),
         }
     }
 
-    /// The same plan with what was made for this rule first, and without random programs.
-    #[must_use]
-    pub fn about(mut self, rule: RuleId) -> Plan<'a> {
-        self.items
-            .sort_by_key(|item| item.program.rule != Some(rule));
-        self.random = None;
-        self
+    /// What was made for this rule, and what was made for others; neither with random programs.
+    pub fn divided(self, rule: RuleId) -> [Plan<'a>; 2] {
+        let made_for_it = |item: &Item| item.program.rule == Some(rule);
+        let (own, others) = self.items.into_iter().partition(made_for_it);
+        [own, others].map(|items| Plan {
+            items,
+            random: None,
+        })
     }
 
     /// Random programs alone.
@@ -155,13 +160,23 @@ impl<'a> Plan<'a> {
         self.random.is_none() && self.items.len() == 1
     }
 
-    /// The item of this number; `None` beyond the last.
+    /// The item of this number; `None` beyond the last. Among the others there is a random program now and then from
+    /// the start, so that there are some however slow the subject or the machine is.
     pub fn item(&self, index: usize) -> Option<Item> {
-        if let Some(item) = self.items.get(index) {
+        let Some((vocabulary, seed)) = self.random else {
+            return self.items.get(index).cloned();
+        };
+        let before = index / EVERY;
+        let is_random = index % EVERY == EVERY - 1;
+        if let Some(item) = self.items.get(index - before).filter(|_| !is_random) {
             return Some(item.clone());
         }
-        let (vocabulary, seed) = self.random?;
-        let number = index - self.items.len();
+        let all = self.items.len() + self.items.len() / (EVERY - 1);
+        let number = if index < all {
+            before
+        } else {
+            index - self.items.len()
+        };
         let seed = seed
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(number as u64);
@@ -175,44 +190,47 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The first item about each rule, then the second about each, and so on.
-fn by_turns(items: Vec<Item>) -> Vec<Item> {
-    let mut turns = [0; RuleId::ALL.len() + 1];
-    let mut numbered: Vec<(usize, Item)> = items
-        .into_iter()
-        .map(|item| {
-            let turn = &mut turns[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
-            *turn += 1;
-            (*turn, item)
-        })
-        .collect();
-    numbered.sort_by_key(|(turn, _)| *turn);
-    numbered.into_iter().map(|(_, item)| item).collect()
+/// The first few items about each rule, then all others.
+fn first_of_each(items: Vec<Item>) -> Vec<Item> {
+    let mut seen = [0; RuleId::ALL.len() + 1];
+    let (mut first, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| {
+        let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
+        *seen += 1;
+        *seen <= FIRST
+    });
+    first.extend(others);
+    first
 }
 
-/// Every entry point as the first call of a process, and a few ordinary ones after it.
+/// Every entry point as the first call of a process, those that take a size with a small, no and a huge one, and a few
+/// ordinary calls after it.
 fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
     use crate::program::NO_SLOT;
-    let firsts = [
-        Op::new(Call::Malloc, 0, 100, 0),
+    // Multiples of 64, so that no document leaves them undefined for `aligned_alloc`.
+    let sizes = [128, 0, u64::MAX << 6];
+    let sized = sizes.into_iter().flat_map(|size| {
+        [
+            Op::new(Call::Malloc, 0, size, 0),
+            Op::new(Call::Calloc, 0, 1, size),
+            Op::new(Call::Realloc, 0, size, 0),
+            Op::new(Call::Reallocarray, 0, 1, size),
+            Op::new(Call::AlignedAlloc, 0, 64, size),
+            Op::new(Call::PosixMemalign, 0, 64, size),
+            Op::new(Call::Memalign, 0, 4096, size),
+            Op::new(Call::Valloc, 0, size, 0),
+            Op::new(Call::Pvalloc, 0, size, 0),
+        ]
+    });
+    let others = [
         Op::new(Call::Malloc, 0, 8 << 20, 0),
-        Op::new(Call::Malloc, 0, u64::MAX - 64, 0),
-        Op::new(Call::Calloc, 0, 10, 10),
-        Op::new(Call::Realloc, 0, 100, 0),
         Op::new(Call::Free, NO_SLOT, 0, 0),
-        Op::new(Call::Reallocarray, 0, 10, 10),
-        Op::new(Call::AlignedAlloc, 0, 64, 128),
-        Op::new(Call::PosixMemalign, 0, 64, 100),
-        Op::new(Call::Memalign, 0, 4096, 100),
-        Op::new(Call::Valloc, 0, 100, 0),
-        Op::new(Call::Pvalloc, 0, 100, 0),
         Op::new(Call::UsableSize, NO_SLOT, 0, 0),
         Op::new(Call::FreeSized, NO_SLOT, 8, 0),
         Op::new(Call::FreeAlignedSized, NO_SLOT, 8, 8),
         Op::new(Call::Trim, NO_SLOT, 0, 0),
     ];
-    firsts
-        .into_iter()
+    sized
+        .chain(others)
         .filter(|op| vocabulary.has(op.call))
         .map(|first| {
             let ops = vec![
@@ -235,4 +253,31 @@ fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
                 unhurried: false,
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_comes_first_with_every_kind_of_size() {
+        let vocabulary = Vocabulary::default();
+        let rules = RuleSet::from_iter([RuleId::FirstCallAny]);
+        let plan = Plan::new(&vocabulary, &rules, 1, false);
+        let firsts: Vec<Op> = plan.items.iter().map(|item| item.program.ops[0]).collect();
+        let is_entry_point = |call: &&Call| call.entry_point().is_some() && **call != Call::Stretch;
+        for &call in Call::ALL.iter().filter(is_entry_point) {
+            let sizes: Vec<Option<u64>> = firsts
+                .iter()
+                .filter(|op| op.call == call)
+                .map(Op::size)
+                .collect();
+            assert!(!sizes.is_empty(), "{call:?}");
+            if call.allocates() || call.reallocates() {
+                assert!(sizes.contains(&Some(0)), "{call:?}: {sizes:?}");
+                assert!(sizes.iter().any(|size| *size > Some(1 << 63)), "{call:?}");
+            }
+        }
+        assert!(plan.items.iter().all(|item| item.once));
+    }
 }

@@ -1,6 +1,8 @@
 //! What the process knows and decides about its own memory, without allocating any.
 
 use std::io;
+use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Resident and mapped bytes of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,30 @@ pub fn memory() -> Option<Memory> {
     })
 }
 
+/// Where no block can be: the program, its stack, and the memory shared with the supervisor. Looked up once.
+pub fn own_mappings() -> &'static [Range<u64>] {
+    static OWN: OnceLock<Vec<Range<u64>>> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let program = std::env::current_exe().unwrap_or_default();
+        let program = program.to_string_lossy().into_owned();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        maps.lines()
+            .filter(|line| {
+                let name = line.splitn(6, ' ').last().unwrap_or_default().trim();
+                name == program || name == "[stack]" || name.starts_with(SHARED_NAME)
+            })
+            .filter_map(|line| {
+                let (start, end) = line.split(' ').next()?.split_once('-')?;
+                let number = |text| u64::from_str_radix(text, 16).ok();
+                Some(number(start)?..number(end)?)
+            })
+            .collect()
+    })
+}
+
+/// How the memory shared with a supervisor is called in the list of mappings.
+const SHARED_NAME: &str = "/memfd:allocspec ";
+
 /// Lets the process map at most this many more bytes; `None` lifts the limit.
 ///
 /// # Errors
@@ -67,6 +93,17 @@ pub fn limit_mapping(more: Option<u64>) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes that the process may map; [`u64::MAX`] if there is no limit, or none that can be read.
+pub fn mapping_limit() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the structure is ours. After an error it is as it was: without a limit.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    limit.rlim_cur
+}
+
 /// Nanoseconds on the monotonic clock, the same for all processes.
 pub fn now() -> u64 {
     let mut time = libc::timespec {
@@ -76,4 +113,16 @@ pub fn now() -> u64 {
     // SAFETY: the structure is ours, and the clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_and_its_stack_are_known() {
+        let here = the_program_and_its_stack_are_known as fn() as usize as u64;
+        assert!(own_mappings().iter().any(|range| range.contains(&here)));
+        assert!(own_mappings().len() >= 3, "{:x?}", own_mappings());
+    }
 }

@@ -31,8 +31,17 @@ pub fn built_in(subject: &impl Subject) -> Vec<Found> {
 pub fn linked(file: Option<&FileId>, symbols: &[(String, String)]) -> (Native, Vec<Found>) {
     find(libc::RTLD_DEFAULT, symbols, |object| match file {
         Some(file) => object.file() == Some(*file),
-        None => Some(object.base) == c_library(),
+        None => Some(object.base) == c_library_base(),
     })
+}
+
+/// The C library of this process, with all the entry points it has.
+pub fn c_library() -> Native {
+    let symbols: Vec<(String, String)> = Native::NAMES
+        .iter()
+        .map(|&name| (name.to_owned(), name.to_owned()))
+        .collect();
+    linked(None, &symbols).0
 }
 
 /// Opens a library and finds its entry points.
@@ -126,6 +135,6 @@ impl Object {
 }
 
 /// Where the C library is loaded.
-fn c_library() -> Option<usize> {
+fn c_library_base() -> Option<usize> {
     Object::of(libc::gnu_get_libc_version as *mut c_void).map(|object| object.base)
 }

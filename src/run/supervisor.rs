@@ -4,7 +4,8 @@ use super::learn::Learned;
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
 use super::shared::Shared;
-use crate::program::{Call, Op, Program};
+use super::strays;
+use crate::program::{Op, Program};
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -28,6 +29,8 @@ const MUCH_OUTPUT: u64 = 1 << 20;
 const KEPT_OUTPUT: usize = 600;
 /// How much longer than the limit a process that gets no processor time is waited for.
 const STARVED: u32 = 10;
+/// The part of its patience that a process must have worked inside a call for it to hang there: one in so many.
+const BUSY: u32 = 4;
 /// The part of its patience for which a supervisor waits for a worker that should have stopped: one in so many.
 const GRACE: u32 = 4;
 /// Clock ticks a second in `/proc`.
@@ -36,10 +39,14 @@ const TICKS: u64 = 100;
 /// How to start workers for a subject.
 #[derive(Clone, Debug)]
 pub struct Launch {
+    /// The subject as the user names it, for messages.
+    pub name: PathBuf,
     /// What carries the subject.
     pub carrier: Carrier,
     /// The library to preload.
     pub preload: Option<PathBuf>,
+    /// Whether the subject writes while it is loaded, whatever is called of it.
+    pub noisy: bool,
     /// Variables for the subject.
     pub env: Vec<(String, String)>,
     /// How long a call may take before it counts as hanging.
@@ -81,6 +88,8 @@ struct Limits {
     latest: u64,
     /// Whether the harness has work of its own in between, which is not to be taken for hanging.
     shared: bool,
+    /// When to stop it even inside a call that may be hanging, in nanoseconds of the monotonic clock.
+    last: u64,
 }
 
 /// What waiting for a worker came to.
@@ -112,26 +121,31 @@ pub enum End {
 /// A worker.
 pub struct Worker {
     process: Child,
+    /// Whether it has been waited for: its number may be another's since.
+    reaped: bool,
     shared: Shared,
     output: File,
     /// What a subject that prints much wrote first.
     early: String,
     patience: Duration,
+    last: u64,
 }
 
 impl Launch {
-    fn limits(&self, deadline: u64) -> Limits {
-        Limits::until(deadline, self.patience)
+    fn limits(&self, deadline: u64, last: u64) -> Limits {
+        Limits::until(deadline, self.patience, last)
     }
 }
 
 impl Limits {
-    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer.
-    fn until(deadline: u64, patience: Duration) -> Limits {
+    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer. A call that
+    /// began before is given its time if there is that much until `last`: it may be hanging.
+    fn until(deadline: u64, patience: Duration, last: u64) -> Limits {
         Limits {
             patience,
             latest: deadline.saturating_add((patience / GRACE).as_nanos() as u64),
             shared: true,
+            last,
         }
     }
 }
@@ -152,6 +166,7 @@ impl Worker {
                 patience,
                 latest: u64::MAX,
                 shared: false,
+                last: u64::MAX,
             },
             |_| Duration::ZERO,
         );
@@ -176,12 +191,15 @@ impl Worker {
         program: &Program,
         conduct: &Conduct,
         deadline: u64,
+        last: u64,
         total: &Ledger,
     ) -> io::Result<Run> {
         let shared = Shared::create()?;
         shared.give(&Order::run(program.rule, conduct, deadline), &program.ops)?;
         let mut worker = Worker::spawn(launch, shared, true)?;
-        let waited = worker.wait(launch.limits(deadline), |index| effort(program, index));
+        let waited = worker.wait(launch.limits(deadline, last), |index| {
+            effort(program, index)
+        });
         total.absorb(worker.shared.ledger());
         Ok(worker.conclude(waited))
     }
@@ -217,15 +235,18 @@ impl Worker {
             command.env("GLIBC_TUNABLES", format!("{tunables}{separator}{room}"));
         }
         let keep = inherited.as_raw_fd();
+        let supervisor = calling.supervisor as i32;
         // SAFETY: only system calls that are safe between fork and exec, on values copied in.
-        unsafe { command.pre_exec(move || prepare_process(keep)) };
-        let process = command.spawn()?;
+        unsafe { command.pre_exec(move || prepare_process(keep, supervisor)) };
+        let process = strays::spawn_worker(&mut command)?;
         Ok(Worker {
             process,
+            reaped: false,
             shared,
             output,
             early: String::new(),
             patience: launch.patience,
+            last: u64::MAX,
         })
     }
 
@@ -244,7 +265,7 @@ impl Worker {
         self.shared
             .give(&Order::run(program.rule, conduct, deadline), &program.ops)?;
         let patience = self.patience;
-        let waited = self.wait(Limits::until(deadline, patience), |index| {
+        let waited = self.wait(Limits::until(deadline, patience, self.last), |index| {
             effort(program, index)
         });
         total.absorb(self.shared.ledger());
@@ -262,7 +283,7 @@ impl Worker {
         let waited = self.wait(
             Limits {
                 shared: false,
-                ..Limits::until(deadline, time + self.patience)
+                ..Limits::until(deadline, time + self.patience, u64::MAX)
             },
             |_| Duration::ZERO,
         );
@@ -275,12 +296,20 @@ impl Worker {
 
     /// Whether the worker can take orders.
     pub fn is_alive(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+        self.poll().is_none()
     }
 
-    /// Changes how long a call may take before it counts as hanging.
-    pub fn set_patience(&mut self, patience: Duration) {
+    /// How the worker ended, if it has.
+    fn poll(&mut self) -> Option<ExitStatus> {
+        let status = self.process.try_wait().ok().flatten();
+        self.reaped |= status.is_some();
+        status
+    }
+
+    /// Changes how long a call may take before it counts as hanging, and when a program is stopped even inside one.
+    pub fn set_limits(&mut self, patience: Duration, last: u64) {
         self.patience = patience;
+        self.last = last;
     }
 
     /// What became of the last order.
@@ -347,7 +376,7 @@ impl Worker {
                 return Waited::Done;
             }
             self.drain_output();
-            if let Ok(Some(status)) = self.process.try_wait() {
+            if let Some(status) = self.poll() {
                 // One that deals with a single order ends when it has; it may have ended badly.
                 if self.shared.wait_done(Duration::ZERO) {
                     return Waited::Done;
@@ -366,16 +395,21 @@ impl Worker {
             let stat = Stat::of(self.at_work());
             let started = *ticks.get_or_insert(stat.ticks);
             let patience = limits.patience + effort(now.1);
-            let late = process::now() > limits.latest;
+            let in_call = self.shared.ledger().position().1 == Moment::Call;
+            let late = process::now()
+                > if in_call {
+                    limits.latest.max(limits.last)
+                } else {
+                    limits.latest
+                };
             if since.elapsed() < patience && !late {
                 continue;
             }
             // A process that wants the processor and does not get it is not hanging, and neither is one that is busy
             // with what the harness does for itself.
             let worked = Duration::from_millis((stat.ticks.saturating_sub(started)) * 1000 / TICKS);
-            let in_call = self.shared.ledger().position().1 == Moment::Call;
             let busy =
-                stat.state == b'R' && (worked < patience * 6 / 10 || (limits.shared && !in_call));
+                stat.state == b'R' && (worked < patience / BUSY || (limits.shared && !in_call));
             let limit = if busy { patience * STARVED } else { patience };
             if since.elapsed() >= limit {
                 let millis = since.elapsed().as_millis() as u64;
@@ -452,27 +486,29 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let group = -(self.process.id() as i32);
-        // SAFETY: the worker made itself the leader of a group of this number, and has not been waited for yet, or the
-        // group is empty and the call does nothing.
-        unsafe { libc::kill(group, libc::SIGKILL) };
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let process = self.process.id() as i32;
+        if !self.reaped {
+            // SAFETY: the worker made itself the leader of a group of its number, which is nobody else's before it is
+            // waited for.
+            unsafe { libc::kill(-process, libc::SIGKILL) };
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+        strays::end_those_of(process);
     }
 }
 
 /// How long an operation may take for the bytes it may move alone.
 fn effort(program: &Program, index: usize) -> Duration {
-    // An allocation has nothing to clear or copy.
-    let moves = |op: &&Op| op.call == Call::Calloc || op.call.reallocates();
-    let bytes = program.ops.get(index).filter(moves).and_then(Op::size);
+    // Some fill what they hand out, whoever asked for it.
+    let bytes = program.ops.get(index).and_then(Op::size);
     let bytes = bytes.filter(|&bytes| bytes <= REAL).unwrap_or(0);
     Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
 }
 
-/// Between fork and exec: a group of its own, no core files, the same addresses every time, and no life after the
-/// supervisor's.
-fn prepare_process(keep: i32) -> io::Result<()> {
+/// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
+/// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
+fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
     let no_core = libc::rlimit {
         rlim_cur: 0,
@@ -481,9 +517,16 @@ fn prepare_process(keep: i32) -> io::Result<()> {
     // SAFETY: plain requests to the kernel.
     unsafe {
         libc::setpgid(0, 0);
+        // Already now: constructors run before the worker does.
+        strays::adopt();
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
         libc::personality(ADDR_NO_RANDOMIZE);
+        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != supervisor {
+            // It died before this process asked to be told.
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
         if libc::fcntl(keep, libc::F_SETFD, 0) < 0 {
             return Err(io::Error::last_os_error());
         }

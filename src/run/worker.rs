@@ -10,12 +10,14 @@ use super::learn;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE, conduct};
 use super::resolve;
 use super::shared::{self, Shared};
+use super::strays;
 use crate::program::Program;
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
 use crate::subject::mutants::Mutant;
 use crate::subject::{Native, Reference, Subject};
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
@@ -24,8 +26,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::abort;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// Processes left behind by one program that are ended at most.
-const STRAYS: u32 = 10_000;
 /// Live blocks told with a finding at most.
 const LIVE_TOLD: usize = 64;
 /// The exit status of a worker that cannot do its part.
@@ -151,25 +151,38 @@ fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hell
 
 fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
     let geometry = calling.carrier.edition().geometry();
+    let is_foreign = matches!(
+        calling.carrier,
+        Carrier::Linked { .. } | Carrier::Opened { .. }
+    );
     if calling.once {
-        obey(shared, geometry, make);
+        obey(
+            shared,
+            calling.supervisor as i32,
+            is_foreign,
+            geometry,
+            make,
+        );
     }
-    // SAFETY: a plain request to the kernel: what a subject's children leave behind becomes this process' to end.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    // SAFETY: a plain request to the kernel.
+    let worker = unsafe { libc::getpid() };
     shared.finish(shared.wait_ordered(), 0);
     loop {
         let order = shared.wait_ordered();
         reset_signals();
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            0 => obey(shared, geometry, make),
+            0 => obey(shared, worker, is_foreign, geometry, make),
             child if child > 0 => {
                 shared.set_child(child);
                 let status = wait_for(child);
-                end_strays();
+                strays::end_all_but(&BTreeSet::new());
                 shared.finish(order, status);
             }
-            _ => end(USELESS),
+            _ => {
+                shared.report(&failed(&io::Error::last_os_error()));
+                shared.finish(order, 0);
+            }
         }
     }
 }
@@ -182,20 +195,6 @@ fn reset_signals() {
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
-}
-
-/// Ends processes that the last child left behind: they are this process' children now, and theirs will be.
-fn end_strays() {
-    for _ in 0..STRAYS {
-        let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-        let mut strays = list
-            .split_ascii_whitespace()
-            .filter_map(|pid| pid.parse::<i32>().ok());
-        let Some(stray) = strays.next() else { return };
-        // SAFETY: a child of this process, which has no other use for children now.
-        unsafe { libc::kill(stray, libc::SIGKILL) };
-        wait_for(stray);
     }
 }
 
@@ -212,10 +211,21 @@ fn wait_for(child: i32) -> i32 {
     }
 }
 
-/// Deals with one order, reports, and ends the process.
-fn obey<S: Subject>(shared: &Shared, geometry: Geometry, make: impl FnOnce() -> S) -> ! {
-    // SAFETY: a plain request to the kernel.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+/// Deals with one order, reports, and ends the process, at the latest with its parent.
+fn obey<S: Subject>(
+    shared: &Shared,
+    parent: i32,
+    is_foreign: bool,
+    geometry: Geometry,
+    make: impl FnOnce() -> S,
+) -> ! {
+    // SAFETY: plain requests to the kernel.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != parent {
+            end(USELESS);
+        }
+    }
     watch_faults(shared);
     match shared.order() {
         Ok(Order::Learn { deadline }) => {
@@ -230,7 +240,6 @@ fn obey<S: Subject>(shared: &Shared, geometry: Geometry, make: impl FnOnce() -> 
             deadline,
         }) => {
             let conduct = conduct(rules, &muted, stores, closely);
-            // A panic is the harness's own fault and must not look like the subject's.
             let attempt = || {
                 shared::program_of(shared, rule).and_then(|program| {
                     let shadow = Shadow::new(shared.ledger(), conduct)?.of_layout(geometry);
@@ -240,7 +249,12 @@ fn obey<S: Subject>(shared: &Shared, geometry: Geometry, make: impl FnOnce() -> 
                     ))
                 })
             };
+            // Where the subject is part of the harness, a panic is the harness's own fault and must not look like the
+            // subject's. A foreign one may have stored in the harness's memory: then it is a death like another.
             let report = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+                if is_foreign {
+                    abort();
+                }
                 Err(io::Error::other(
                     "the harness failed while it ran a program",
                 ))
@@ -289,8 +303,8 @@ fn watch_faults(shared: &Shared) {
         ss_flags: 0,
         ss_size: stack.len(),
     };
-    // SAFETY: the stack is never freed. The handler only stores words to mapped memory; being reset when it is
-    // entered, it lets the fault happen again and kill the process. A handler of the subject's stays: allocators may
+    // SAFETY: the stack is never freed. The handler only stores words to mapped memory, or sends the signal again;
+    // being reset when it is entered, it lets the fault happen again and kill the process. A handler of the subject's stays: allocators may
     // live by them.
     unsafe {
         let mut present: libc::stack_t = std::mem::zeroed();
@@ -312,7 +326,14 @@ fn watch_faults(shared: &Shared) {
     }
 }
 
-extern "C" fn note_fault(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+extern "C" fn note_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: the kernel passes a valid record.
+    if unsafe { (*info).si_code } <= 0 {
+        // Sent by a process: nothing will happen again by itself, and where an address would be is the sender.
+        // SAFETY: the signal waits until this handler, which is no longer that of the signal, has returned.
+        unsafe { libc::raise(signal) };
+        return;
+    }
     // SAFETY: set before the handler was, and never unset.
     let Some(shared) = (unsafe { WATCHED.load(Relaxed).as_ref() }) else {
         abort()

@@ -3,12 +3,13 @@
 use super::block::{Block, History};
 use super::ledger::Choice;
 use super::model::{At, Checked, ERRNO_BEFORE, MEMPTR_BEFORE, Reply, Shadow};
+use super::occupancy::ADDRESS_END;
 use super::{Evidence, contents};
 use crate::program::{Call, Op};
 use crate::spec::RuleId;
 
-/// Requests beyond this many bytes cannot be met by any address space of today.
-const ADDRESS_SPACE: u64 = 1 << 56;
+/// Requests beyond this many bytes cannot be met: user space has no more addresses.
+const ADDRESS_SPACE: u64 = ADDRESS_END;
 /// `PTRDIFF_MAX` and `PY_SSIZE_T_MAX`.
 const SIGNED_MAX: u64 = i64::MAX as u64;
 /// Requests this close to `SIZE_MAX` wrap when a header is added to them.
@@ -24,8 +25,16 @@ const PAGE: u64 = 4096;
 const FEW: usize = 64;
 
 /// The rules that forbid a block for this request, whatever the allocator, most specific first.
+#[inline(always)]
 pub(super) fn impossible(op: &Op) -> &'static [RuleId] {
-    match (op.call, op.size()) {
+    match op.size() {
+        Some(size) if size <= ADDRESS_SPACE && !op.call.takes_alignment() => &[],
+        size => forbidding(op, size),
+    }
+}
+
+fn forbidding(op: &Op, size: Option<u64>) -> &'static [RuleId] {
+    match (op.call, size) {
         (Call::Calloc, None) => &[RuleId::CallocOverflow, RuleId::CallocWrap],
         (Call::Reallocarray, None) => &[RuleId::ReallocarrayOverflow],
         // CPython compares the product with the signed maximum before it asks anybody.
@@ -34,7 +43,13 @@ pub(super) fn impossible(op: &Op) -> &'static [RuleId] {
             RuleId::PtrdiffMax,
             RuleId::HugeMustFail,
         ],
-        (call, Some(size)) if call.takes_alignment() && op.a.checked_add(size).is_none() => {
+        // An alignment that is none is another rule's business.
+        (Call::AlignedAlloc | Call::PosixMemalign, Some(_)) if !op.a.is_power_of_two() => &[],
+        (call, Some(size))
+            if call.takes_alignment()
+                && op.a.is_power_of_two()
+                && op.a.checked_add(size).is_none() =>
+        {
             &[RuleId::HugeMustFail]
         }
         (Call::Realloc, Some(size)) if size > WRAPS => {
@@ -57,6 +72,7 @@ pub(super) fn impossible(op: &Op) -> &'static [RuleId] {
 }
 
 /// The alignment that fits every fundamental type of at most `size` bytes (C23 7.24.3p1).
+#[inline(always)]
 pub(super) fn fitting_alignment(size: u64) -> u64 {
     match size {
         0 => 1,
@@ -65,6 +81,7 @@ pub(super) fn fitting_alignment(size: u64) -> u64 {
 }
 
 /// The alignment that a call asks for, 0 if it asks for none.
+#[inline(always)]
 pub(super) fn alignment_asked(op: &Op) -> u64 {
     match op.call {
         Call::Valloc | Call::Pvalloc => PAGE,
@@ -86,12 +103,15 @@ pub(super) fn zero_rule(call: Call) -> RuleId {
 }
 
 impl Shadow<'_> {
+    #[inline(always)]
     pub(super) fn settle_allocation(&mut self, at: At, reply: &Reply) -> Checked {
         let address = match at.op.call {
             Call::PosixMemalign => self.settle_posix_memalign(at, reply)?,
             _ => reply.value,
         };
-        self.check_alignment_argument(at, address)?;
+        if at.op.call.takes_alignment() {
+            self.check_alignment_argument(at, address)?;
+        }
         self.check_expectation(at, 0, address)?;
         if address == 0 {
             self.settle_null(at, reply)?;
@@ -105,13 +125,15 @@ impl Shadow<'_> {
                 return Ok(());
             }
         };
-        self.note_zero(at, size, true);
+        if size == 0 {
+            self.note_zero(at, true);
+        }
         if self.purpose == Some(RuleId::SizeBoundaries) {
             self.ledger.count(RuleId::SizeBoundaries);
         }
         self.check_errno_kept(at, reply)?;
         self.check_alignment(at, address, size)?;
-        let alignment = alignment_asked(&at.op);
+        let alignment = alignment_asked(at.op);
         let block = Block {
             address,
             size,
@@ -133,12 +155,13 @@ impl Shadow<'_> {
     }
 
     /// A request failed. May it, and does it say so as it should?
+    #[cold]
     pub(super) fn settle_null(&mut self, at: At, reply: &Reply) -> Checked {
-        if let rules @ [_, ..] = impossible(&at.op) {
+        if let rules @ [_, ..] = impossible(at.op) {
             self.ledger.count(self.first_checked(rules));
         }
         if at.op.size() == Some(0) {
-            self.note_zero(at, 0, false);
+            self.note_zero(at, false);
             if at.op.call == Call::Malloc {
                 let kept = reply.errno == ERRNO_BEFORE;
                 self.ledger.count(RuleId::MallocZeroErrno);
@@ -169,10 +192,11 @@ impl Shadow<'_> {
         let rule = match at.op.call {
             // Its errno is unspecified, see `settle_posix_memalign`.
             Call::PosixMemalign => return Ok(()),
-            // An alignment that is refused may be told by EINVAL.
-            _ if invalid => return Ok(()),
+            Call::Memalign if invalid && reply.errno != ERRNO_BEFORE => return Ok(()),
+            // What else an alignment that is refused does to errno is up to the implementation.
+            Call::AlignedAlloc if invalid => return Ok(()),
             Call::AlignedAlloc | Call::Memalign
-                if reply.errno == libc::EINVAL && self.is_contested(&at.op) =>
+                if reply.errno == libc::EINVAL && self.is_contested(at.op) =>
             {
                 return Ok(());
             }
@@ -183,13 +207,14 @@ impl Shadow<'_> {
         self.ledger.count(rule);
         let lenient = rule != RuleId::ReallocarrayOverflow && reply.errno == libc::EAGAIN;
         if reply.errno != libc::ENOMEM && !lenient {
+            let wanted = if invalid { libc::EINVAL } else { libc::ENOMEM };
             self.broken(
                 at,
                 rule,
                 Evidence::Errno {
                     before: ERRNO_BEFORE,
                     after: reply.errno,
-                    wanted: Some(libc::ENOMEM),
+                    wanted: Some(wanted),
                 },
             )?;
         }
@@ -197,12 +222,13 @@ impl Shadow<'_> {
     }
 
     /// The size of the block, or `None` if no allocator can have it and that was reported before.
+    #[inline(always)]
     pub(super) fn check_possible(
         &mut self,
         at: At,
         address: u64,
     ) -> Result<Option<u64>, super::Stop> {
-        let rules = impossible(&at.op);
+        let rules = impossible(at.op);
         if rules.is_empty() {
             return Ok(at.op.size());
         }
@@ -213,6 +239,7 @@ impl Shadow<'_> {
     }
 
     /// `errno` after success.
+    #[inline(always)]
     pub(super) fn check_errno_kept(&mut self, at: At, reply: &Reply) -> Checked {
         self.ledger.count(RuleId::ErrnoSuccess);
         if reply.errno != ERRNO_BEFORE && reply.errno != 0 {
@@ -230,13 +257,11 @@ impl Shadow<'_> {
     }
 
     /// Alignments that are none must be refused by `aligned_alloc`; `memalign` has a choice.
+    #[inline(never)]
     fn check_alignment_argument(&mut self, at: At, address: u64) -> Checked {
         let Op {
             call, a: alignment, ..
-        } = at.op;
-        if !call.takes_alignment() {
-            return Ok(());
-        }
+        } = *at.op;
         let valid = alignment.is_power_of_two();
         match call {
             Call::AlignedAlloc if !valid => {
@@ -254,15 +279,18 @@ impl Shadow<'_> {
                 self.ledger.count(RuleId::AlignedAllocUnsupported);
                 // Only where nothing else can be the reason does a failure speak of the alignment.
                 let size = at.op.b;
-                let ordinary = size.is_multiple_of(alignment) && size <= alignment.max(MODEST);
+                let ordinary =
+                    size > 0 && size.is_multiple_of(alignment) && size <= alignment.max(MODEST);
                 if address != 0 || (ordinary && alignment >= MAX_ALIGN && self.live() <= FEW) {
                     self.ledger.note_alignment(alignment, address != 0);
                 }
             }
             Call::Memalign if !valid => {
                 self.ledger.count(RuleId::MemalignInvalid);
+                let next = alignment.checked_next_power_of_two().unwrap_or(1 << 63);
                 self.ledger.note(match address {
                     0 => Choice::MemalignInvalidNull,
+                    _ if address.is_multiple_of(next) => Choice::MemalignInvalidRounded,
                     _ => Choice::MemalignInvalidPointer,
                 });
             }
@@ -272,9 +300,10 @@ impl Shadow<'_> {
     }
 
     /// The alignment of what a call returned.
+    #[inline(always)]
     pub(super) fn check_alignment(&mut self, at: At, address: u64, size: u64) -> Checked {
         let fitting = fitting_alignment(size);
-        let Op { call, a: asked, .. } = at.op;
+        let Op { call, a: asked, .. } = *at.op;
         let (rule, alignment) = match call {
             Call::Malloc | Call::Calloc => (RuleId::AlignFundamentalFit, fitting),
             Call::Realloc | Call::Reallocarray => (RuleId::AlignAfterRealloc, fitting),
@@ -312,6 +341,7 @@ impl Shadow<'_> {
     }
 
     /// The array that `calloc` returned.
+    #[inline(always)]
     fn check_zero(&mut self, at: At, block: &Block) -> Checked {
         let rule = match self.purpose {
             Some(rule @ (RuleId::CallocArgsSym | RuleId::CallocZeroAfterOom)) => rule,
@@ -339,12 +369,13 @@ impl Shadow<'_> {
     }
 
     /// The rules of `posix_memalign` alone; answers with the address of the block, 0 for none.
+    #[inline(never)]
     fn settle_posix_memalign(&mut self, at: At, reply: &Reply) -> Result<u64, super::Stop> {
         let Op {
             a: alignment,
             b: size,
             ..
-        } = at.op;
+        } = *at.op;
         let Reply {
             value: after,
             code,
@@ -377,7 +408,9 @@ impl Shadow<'_> {
             }
         }
         self.ledger.count(RuleId::PmaReturnsError);
-        let error = code == libc::EINVAL || code == libc::ENOMEM;
+        // Of an alignment that is valid and that every allocator has, EINVAL would be untrue.
+        let valid = alignment.is_power_of_two() && (8..=PAGE).contains(&alignment);
+        let error = code == libc::ENOMEM || (code == libc::EINVAL && !valid);
         let gave_nothing = code == 0 && (after == MEMPTR_BEFORE || (after == 0 && size > 0));
         if gave_nothing {
             self.broken(
@@ -396,7 +429,7 @@ impl Shadow<'_> {
         if !error && size > 0 {
             let evidence = Evidence::Code {
                 returned: code,
-                wanted: None,
+                wanted: valid.then_some(libc::ENOMEM),
             };
             self.broken(at, RuleId::PmaReturnsError, evidence)?;
         }
@@ -411,22 +444,25 @@ impl Shadow<'_> {
             _ => self.broken(at, RuleId::PmaMemptr, memptr)?,
         }
         self.ledger.count(RuleId::PmaErrno);
-        self.ledger.note(if errno == ERRNO_BEFORE {
-            Choice::PmaErrnoKept
-        } else {
-            Choice::PmaErrnoSet
-        });
+        self.ledger
+            .note(match (errno == ERRNO_BEFORE, code == libc::EINVAL) {
+                (true, true) => Choice::PmaEinvalErrnoKept,
+                (true, false) => Choice::PmaErrnoKept,
+                (false, true) => Choice::PmaEinvalErrnoSet,
+                (false, false) => Choice::PmaErrnoSet,
+            });
         Ok(0)
     }
 
     /// Notes what a call does with a size of zero.
-    pub(super) fn note_zero(&mut self, at: At, size: u64, pointer: bool) {
+    #[cold]
+    pub(super) fn note_zero(&mut self, at: At, pointer: bool) {
         // An alignment or a limit may be the reason for NULL then.
         let alignment = at.op.a;
         let usual = (8..=PAGE).contains(&alignment) && alignment.is_power_of_two();
         let other_reason =
             self.limited || self.live() > FEW || (at.op.call.takes_alignment() && !usual);
-        if size != 0 || (!pointer && other_reason) {
+        if !pointer && other_reason {
             return;
         }
         let rule = zero_rule(at.op.call);

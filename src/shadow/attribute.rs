@@ -37,7 +37,10 @@ pub fn attribute_death(
     let Some(op) = program.ops.get(index) else {
         return RuleId::CallReturns;
     };
+    // Outside the subject only a fault is about the block at hand; any other end came from elsewhere.
     let candidates = match moment {
+        _ if is_killed(death) => Vec::new(),
+        Moment::Touch | Moment::Verify if !is_fault(death) => Vec::new(),
         Moment::Touch if op.call == Call::Stretch => vec![RuleId::UsableWritable],
         Moment::Touch => vec![RuleId::AllocNonnullUsable],
         Moment::Verify if op.call.reallocates() => vec![RuleId::ReallocContent],
@@ -47,6 +50,16 @@ pub fn attribute_death(
     };
     let checked = candidates.into_iter().find(|&rule| rules.contains(rule));
     checked.unwrap_or(RuleId::CallReturns)
+}
+
+/// Whether the process was killed, by itself or by another: whatever it was doing has no part in it.
+pub fn is_killed(death: Death) -> bool {
+    matches!(death, Death::Signal { signal, .. } if signal == libc::SIGKILL)
+}
+
+/// Whether memory could not be read or written.
+fn is_fault(death: Death) -> bool {
+    matches!(death, Death::Signal { signal, .. } if [libc::SIGSEGV, libc::SIGBUS].contains(&signal))
 }
 
 /// The rules that speak of a death inside this call, most specific first.
@@ -71,6 +84,10 @@ fn in_call(
         Call::FreeSized => rules.push(RuleId::FreeSizedEquiv),
         Call::FreeAlignedSized => rules.push(RuleId::FreeAlignedSizedEquiv),
         _ => {}
+    }
+    // A program in which an ordinary size does as well has that.
+    if op.size() == Some(0) && op.call.allocates() {
+        rules.push(zero_rule(op.call));
     }
     rules.extend_from_slice(impossible(op));
     if op.call.takes_alignment() {
@@ -108,9 +125,6 @@ fn in_call(
     }
     if zero && !op.call.allocates() {
         rules.extend([RuleId::ZeroBlockOwned, RuleId::ZeroFreeable]);
-    }
-    if op.size() == Some(0) && op.call.allocates() {
-        rules.push(zero_rule(op.call));
     }
     if over_aligned && matches!(op.call, Call::Free | Call::UsableSize | Call::Stretch) {
         rules.push(RuleId::StartAddress);
@@ -160,6 +174,9 @@ fn reads_past(death: Death, (address, size): (u64, u64)) -> bool {
 /// The rule that a finding proves broken, now that its program has nothing left that it does not need.
 pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -> RuleId {
     let op = program.ops.get(finding.op_index);
+    if matches!(finding.evidence, Evidence::Died { death, .. } if is_killed(death)) {
+        return finding.rule;
+    }
     if matches!(
         finding.rule,
         RuleId::CallocZeroAfterOom | RuleId::CallocArgsSym
@@ -228,5 +245,36 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
         wanted
     } else {
         finding.rule
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_fault_outside_the_subject_is_about_the_block() {
+        let program = Program {
+            rule: None,
+            ops: vec![Op::new(Call::Malloc, 0, 8 << 30, 0)],
+        };
+        let rules: RuleSet = RuleId::ALL.iter().copied().collect();
+        let rule = |moment: Moment, signal: i32| {
+            let death = Death::Signal {
+                signal,
+                address: None,
+            };
+            attribute_death(&program, 0, moment, death, (0, 0), &rules)
+        };
+        assert_eq!(
+            rule(Moment::Touch, libc::SIGSEGV),
+            RuleId::AllocNonnullUsable
+        );
+        assert_eq!(rule(Moment::Verify, libc::SIGBUS), RuleId::ContentStable);
+        assert_eq!(rule(Moment::Call, libc::SIGABRT), RuleId::OomReturnsNull);
+        for moment in [Moment::Touch, Moment::Verify, Moment::Call] {
+            assert_eq!(rule(moment, libc::SIGKILL), RuleId::CallReturns);
+        }
+        assert_eq!(rule(Moment::Verify, libc::SIGTERM), RuleId::CallReturns);
     }
 }

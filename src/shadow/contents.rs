@@ -1,9 +1,12 @@
-//! What live blocks hold: a pattern that depends on the block and on the place in it.
+//! What live blocks hold: noise that depends on the block and on the place in it.
 //!
 //! A pattern shared by all blocks would let two blocks on the same memory agree; one that repeats would let a block
-//! copied to the wrong offset agree. Small blocks are written and verified whole. Of larger ones the head, the tail and
-//! one line of every page are: enough to meet every page and both ends, at a cost that memory bandwidth does not set.
+//! copied to the wrong offset agree. So every block holds another window of one table of random bytes, which the C
+//! library's fastest loops can copy and compare. Small blocks are written and verified whole. Of larger ones the head,
+//! the tail and one line of every page are: enough to meet every page and both ends, at a cost that memory bandwidth
+//! does not set.
 
+use crate::program::SplitMix;
 use std::ops::Range;
 use std::ptr;
 
@@ -19,14 +22,29 @@ const LINES: u64 = 1024;
 const FEW_LINES: u64 = 64;
 const HUGE: u64 = 256 << 20;
 const PAGE: u64 = 4096;
-/// The step of the pattern from one word to the next: odd, with bits everywhere.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Memory that had to be zero is read whole up to this many bytes, and at the places above beyond.
 const ZERO_WHOLE: u64 = 1 << 20;
+/// Bytes of noise: more would push all else out of the nearest cache, fewer would make more blocks alike.
+const TABLE: usize = 8 << 10;
+/// The places, 8 bytes apart, at which a window of [`WHOLE`] bytes can begin.
+const STARTS: u64 = (TABLE as u64 - WHOLE) / 8;
+
+static NOISE: [u8; TABLE] = noise();
+
+const fn noise() -> [u8; TABLE] {
+    let mut random = SplitMix::new(0);
+    let mut table = [0; TABLE];
+    let mut index = 0;
+    while index < TABLE {
+        table[index] = random.next_u64() as u8;
+        index += 1;
+    }
+    table
+}
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pattern(u64);
+pub struct Pattern(u32);
 
 /// The first byte that is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,39 +61,57 @@ impl Pattern {
     /// The pattern of no block.
     pub const NONE: Pattern = Pattern(0);
 
-    /// The pattern of a block with this number.
+    /// The pattern of a block with this number. Blocks whose numbers are close hold different noise.
     #[inline]
-    pub fn of(number: u64) -> Pattern {
-        let mixed = (number ^ (number >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        Pattern(mixed ^ (mixed >> 32) | 1)
+    pub const fn of(number: u64) -> Pattern {
+        // The golden ratio spreads consecutive numbers as far apart as can be.
+        Pattern((number as u32).wrapping_mul(0x9e37_79b1) | 1)
     }
 
-    #[inline]
-    fn word(self, index: u64) -> u64 {
-        self.0.wrapping_add(index.wrapping_mul(STEP))
-    }
-
-    fn byte(self, offset: u64) -> u8 {
-        self.word(offset / 8).to_le_bytes()[offset as usize % 8]
+    /// The noise at `offset`, where a window begins.
+    #[inline(always)]
+    fn window(self, offset: u64) -> *const u8 {
+        // As in `of`, with the square root of 2: of pages that are close, too, no two hold the same.
+        let page = ((offset / PAGE) as u32).wrapping_mul(0x6a09_e667);
+        let word = ((offset % PAGE / 8) as u32).wrapping_mul(0x85eb_ca6b);
+        let mixed = self.0.wrapping_add(page).wrapping_add(word);
+        let start = (u64::from(mixed) * STARTS) >> 32;
+        // A window of the greatest length ends before the table does.
+        NOISE.as_ptr().wrapping_add(start as usize * 8)
     }
 
     /// Writes the pattern of a block of `size` bytes, from offset `from` on if the block is written whole.
     ///
     /// # Safety
     ///
-    /// The block must be writable for `size` bytes.
-    #[inline]
+    /// The block must be writable for `size` bytes, and `from` at most `size`.
+    #[inline(always)]
     pub unsafe fn fill(self, block: *mut u8, from: u64, size: u64) {
         if size <= WHOLE {
-            // SAFETY: inside the block.
-            unsafe { self.fill_range(block, from & !7..size) };
-        } else {
-            each_window(size, |window| {
-                // SAFETY: windows lie inside the block.
-                unsafe { self.fill_range(block, window) };
-                true
-            });
+            // SAFETY: inside the block, and inside the window at its start.
+            unsafe {
+                let noise = self.window(0).add(from as usize);
+                ptr::copy_nonoverlapping(noise, block.add(from as usize), (size - from) as usize);
+            }
+            return;
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.fill_windows(block, size) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`fill`](Pattern::fill), of a block that is not written whole.
+    #[inline(never)]
+    unsafe fn fill_windows(self, block: *mut u8, size: u64) {
+        windows(size).for_each(|range| {
+            let length = (range.end - range.start) as usize;
+            // SAFETY: windows lie inside the block.
+            unsafe {
+                let place = block.add(range.start as usize);
+                ptr::copy_nonoverlapping(self.window(range.start), place, length);
+            }
+        });
     }
 
     /// Verifies the first `length` bytes of a block that was filled with a size of `size` bytes.
@@ -86,23 +122,34 @@ impl Pattern {
     ///
     /// # Safety
     ///
-    /// The block must be readable for `length` bytes.
-    #[inline]
+    /// The block must be readable for `length` bytes, and `length` at most `size`.
+    #[inline(always)]
     pub unsafe fn verify(self, block: *const u8, length: u64, size: u64) -> Result<(), Mismatch> {
         if size <= WHOLE {
             // SAFETY: inside the block.
-            return unsafe { self.verify_range(block, 0..length) };
+            return unsafe { self.verify_window(block, 0..length) };
         }
-        let mut result = Ok(());
-        each_window(size, |window| {
-            let window = window.start..window.end.min(length);
-            if window.start < window.end {
+        // SAFETY: the caller's promise.
+        unsafe { self.verify_windows(block, length, size) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`verify`](Pattern::verify), of a block that was not written whole.
+    #[inline(never)]
+    unsafe fn verify_windows(
+        self,
+        block: *const u8,
+        length: u64,
+        size: u64,
+    ) -> Result<(), Mismatch> {
+        windows(size)
+            .take_while(|range| range.start < length)
+            .try_for_each(|range| {
+                let range = range.start..range.end.min(length);
                 // SAFETY: windows lie inside the block.
-                result = unsafe { self.verify_range(block, window) };
-            }
-            result.is_ok()
-        });
-        result
+                unsafe { self.verify_window(block, range) }
+            })
     }
 
     /// Verifies a block whole if it is small, and its head and tail if it is not.
@@ -117,96 +164,75 @@ impl Pattern {
     pub unsafe fn verify_ends(self, block: *const u8, size: u64) -> Result<(), Mismatch> {
         if size <= WHOLE {
             // SAFETY: inside the block.
-            return unsafe { self.verify_range(block, 0..size) };
+            return unsafe { self.verify_window(block, 0..size) };
         }
         // SAFETY: as above.
         unsafe {
-            self.verify_range(block, 0..EDGE)?;
-            self.verify_range(block, tail(size)..size)
+            self.verify_window(block, 0..EDGE)?;
+            self.verify_tail(block, size)
         }
     }
 
+    /// Verifies the tail of a large block.
+    ///
+    /// # Errors
+    ///
+    /// The first byte that differs.
+    ///
     /// # Safety
     ///
-    /// `range` of the block must be writable. It starts at a multiple of 8.
-    #[inline]
-    unsafe fn fill_range(self, block: *mut u8, range: Range<u64>) {
-        let mut value = self.word(range.start / 8);
-        let mut offset = range.start;
-        while offset + 8 <= range.end {
-            // SAFETY: `offset + 8` is within the range.
-            unsafe {
-                block
-                    .add(offset as usize)
-                    .cast::<u64>()
-                    .write_unaligned(value)
-            };
-            value = value.wrapping_add(STEP);
-            offset += 8;
-        }
-        if offset < range.end {
-            let bytes = value.to_le_bytes();
-            // SAFETY: the rest of the range is shorter than a word.
-            unsafe {
-                ptr::copy_nonoverlapping(
-                    bytes.as_ptr(),
-                    block.add(offset as usize),
-                    (range.end - offset) as usize,
-                );
+    /// The block must be readable for `size` bytes, more than [`WHOLE`].
+    pub unsafe fn verify_tail(self, block: *const u8, size: u64) -> Result<(), Mismatch> {
+        // SAFETY: inside the block.
+        unsafe { self.verify_window(block, tail(size)..size) }
+    }
+
+    /// Verifies a range at whose start a window begins.
+    ///
+    /// # Safety
+    ///
+    /// The range of the block must be readable, and at most [`WHOLE`] bytes.
+    #[inline(always)]
+    unsafe fn verify_window(self, block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
+        let noise = self.window(range.start);
+        let length = (range.end - range.start) as usize;
+        // SAFETY: the caller's promise, and the window is long enough. No reference is made: what a broken allocator
+        // hands out may change at any time.
+        unsafe {
+            let place = block.add(range.start as usize);
+            if libc::memcmp(place.cast(), noise.cast(), length) == 0 {
+                return Ok(());
             }
+            first_mismatch(place, noise, length).map_err(|mismatch| Mismatch {
+                offset: range.start + mismatch.offset,
+                ..mismatch
+            })
         }
     }
+}
 
-    /// # Safety
-    ///
-    /// `range` of the block must be readable. It starts at a multiple of 8.
-    #[inline]
-    unsafe fn verify_range(self, block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
-        let mut wanted = self.word(range.start / 8);
-        let mut difference = 0;
-        let mut offset = range.start;
-        while offset + 8 <= range.end {
-            // SAFETY: `offset + 8` is within the range.
-            let found = unsafe { block.add(offset as usize).cast::<u64>().read_unaligned() };
-            difference |= found ^ wanted;
-            wanted = wanted.wrapping_add(STEP);
-            offset += 8;
+/// # Safety
+///
+/// Both must be readable for `length` bytes.
+#[cold]
+unsafe fn first_mismatch(
+    block: *const u8,
+    noise: *const u8,
+    length: usize,
+) -> Result<(), Mismatch> {
+    for offset in 0..length {
+        // SAFETY: the caller's promise.
+        let (found, stored) =
+            unsafe { (block.add(offset).read_volatile(), noise.add(offset).read()) };
+        if found != stored {
+            return Err(Mismatch {
+                offset: offset as u64,
+                stored,
+                found,
+            });
         }
-        if offset < range.end {
-            let mut bytes = wanted.to_le_bytes();
-            let rest = (range.end - offset) as usize;
-            // SAFETY: the rest of the range is shorter than a word.
-            unsafe {
-                ptr::copy_nonoverlapping(block.add(offset as usize), bytes.as_mut_ptr(), rest)
-            };
-            difference |= u64::from_le_bytes(bytes) ^ wanted;
-        }
-        if difference == 0 {
-            return Ok(());
-        }
-        // SAFETY: as above.
-        unsafe { self.first_mismatch(block, range) }
     }
-
-    /// # Safety
-    ///
-    /// `range` of the block must be readable.
-    #[cold]
-    unsafe fn first_mismatch(self, block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
-        for offset in range {
-            // SAFETY: within the range.
-            let found = unsafe { block.add(offset as usize).read_volatile() };
-            let stored = self.byte(offset);
-            if found != stored {
-                return Err(Mismatch {
-                    offset,
-                    stored,
-                    found,
-                });
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Reads memory that had to be zero.
@@ -223,39 +249,49 @@ pub unsafe fn verify_zero(block: *const u8, size: u64) -> Result<(), Mismatch> {
         // SAFETY: inside the block.
         return unsafe { verify_zero_range(block, 0..size) };
     }
-    let mut result = Ok(());
-    each_window(size, |window| {
-        // SAFETY: windows lie inside the block.
-        result = unsafe { verify_zero_range(block, window) };
-        result.is_ok()
-    });
-    result
+    // SAFETY: windows lie inside the block.
+    windows(size).try_for_each(|range| unsafe { verify_zero_range(block, range) })
 }
 
 /// # Safety
 ///
 /// `range` of the block must be readable.
 unsafe fn verify_zero_range(block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
-    // SAFETY: the caller's promise.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(
-            block.add(range.start as usize),
-            (range.end - range.start) as usize,
-        )
-    };
-    let all = bytes
-        .chunks(256)
-        .position(|chunk| chunk.iter().fold(0, |or, byte| or | byte) != 0);
-    let Some(chunk) = all else { return Ok(()) };
-    let start = chunk * 256;
-    match bytes[start..].iter().position(|&byte| byte != 0) {
-        Some(at) => Err(Mismatch {
-            offset: range.start + (start + at) as u64,
-            stored: 0,
-            found: bytes[start + at],
-        }),
-        None => Ok(()),
+    let length = (range.end - range.start) as usize;
+    // SAFETY: the caller's promise. No reference is made, as in `verify_window`.
+    unsafe {
+        let place = block.add(range.start as usize);
+        // If the first byte is zero and every byte is what the one before it is, all are.
+        let zero = length == 0
+            || place.read_volatile() == 0
+                && libc::memcmp(place.cast(), place.add(1).cast(), length - 1) == 0;
+        if zero {
+            return Ok(());
+        }
+        first_nonzero(place, length).map_err(|mismatch| Mismatch {
+            offset: range.start + mismatch.offset,
+            ..mismatch
+        })
     }
+}
+
+/// # Safety
+///
+/// The block must be readable for `length` bytes.
+#[cold]
+unsafe fn first_nonzero(block: *const u8, length: usize) -> Result<(), Mismatch> {
+    for offset in 0..length {
+        // SAFETY: the caller's promise.
+        let found = unsafe { block.add(offset).read_volatile() };
+        if found != 0 {
+            return Err(Mismatch {
+                offset: offset as u64,
+                stored: 0,
+                found,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Where the last range of a large block begins.
@@ -263,22 +299,17 @@ fn tail(size: u64) -> u64 {
     (size - EDGE) & !7
 }
 
-/// Calls `visit` with the ranges of a large block that are written, in order, until it answers no.
-fn each_window(size: u64, mut visit: impl FnMut(Range<u64>) -> bool) {
-    if !visit(0..EDGE) {
-        return;
-    }
+/// The ranges of a block of `size` bytes, more than [`WHOLE`], that are written and verified, in order.
+pub fn windows(size: u64) -> impl Iterator<Item = Range<u64>> {
     let tail = tail(size);
     let lines = if size < HUGE { LINES } else { FEW_LINES };
     let stride = (tail / lines).next_multiple_of(PAGE).max(PAGE);
-    let mut line = stride;
-    while line + LINE <= tail {
-        if !visit(line..line + LINE) {
-            return;
-        }
-        line += stride;
-    }
-    visit(tail..size);
+    let between = (1..)
+        .map(move |line| line * stride..line * stride + LINE)
+        .take_while(move |range| range.end <= tail);
+    std::iter::once(0..EDGE)
+        .chain(between)
+        .chain(std::iter::once(tail..size))
 }
 
 #[cfg(test)]
@@ -335,19 +366,24 @@ mod tests {
     fn every_page_of_a_block_up_to_four_mebibytes_is_met() {
         let size = 4 << 20;
         let mut met = vec![false; (size / PAGE) as usize];
-        each_window(size, |window| {
+        for window in windows(size) {
             assert!(window.start % 8 == 0 && window.end <= size);
             met[(window.start / PAGE) as usize] = true;
-            true
-        });
+        }
         assert!(met.iter().all(|&page| page));
     }
 
     #[test]
     fn two_blocks_and_two_places_differ() {
-        assert_ne!(Pattern::of(1).word(0), Pattern::of(2).word(0));
-        let pattern = Pattern::of(9);
-        assert!((0..600).all(|word| pattern.word(word) != pattern.word(word + 2)));
+        let start = |pattern: Pattern, offset| pattern.window(offset) as usize;
+        for number in 1..100u64 {
+            let one = Pattern::of(1);
+            assert_ne!(start(one, 0), start(Pattern::of(1 + number), 0), "{number}");
+            assert_ne!(start(one, 0), start(one, number * PAGE), "{number}");
+        }
+        for words in NOISE.as_chunks::<8>().0.windows(2) {
+            assert_ne!(words[0], words[1]);
+        }
     }
 
     #[test]

@@ -70,6 +70,15 @@ pub enum Evidence {
         /// the address returned
         address: u64,
     },
+    /// The block reaches into memory that is not the subject's to give: the program, its stack, the harness's tables.
+    Foreign {
+        /// the address returned
+        address: u64,
+        /// bytes
+        size: u64,
+        /// where that memory begins
+        other: u64,
+    },
     /// Not a multiple of the alignment.
     Misaligned {
         /// the address returned

@@ -31,9 +31,12 @@ pub enum Choice {
     ReallocZeroErrnoKept,
     ReallocZeroFreed,
     MemalignInvalidNull,
+    MemalignInvalidRounded,
     MemalignInvalidPointer,
     PmaErrnoSet,
     PmaErrnoKept,
+    PmaEinvalErrnoSet,
+    PmaEinvalErrnoKept,
 }
 
 /// The record of a run.

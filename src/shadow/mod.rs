@@ -14,7 +14,7 @@ mod query;
 mod reallocate;
 mod release;
 
-pub use attribute::{attribute_death, attribute_shrunk};
+pub use attribute::{attribute_death, attribute_shrunk, is_killed};
 pub use event::{Event, Source};
 pub use finding::{Case, Death, Evidence, Finding, LiveBlock, Moment, Outcome};
 pub use ledger::{Choice, Ledger};

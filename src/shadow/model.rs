@@ -1,24 +1,30 @@
 //! The model itself: every live block, and what to do when something about one is wrong.
 //!
-//! An operation passes through in two steps. [`Shadow::prepare`] verifies what must be true before the call and says
-//! what to pass; the executor makes the call; [`Shadow::settle`] takes the reply and checks everything that must be
+//! An operation passes through in three steps. [`Shadow::request`] says what to pass; [`Shadow::prepare`] verifies what
+//! must be true before the call; the executor makes the call; [`Shadow::settle`] takes the reply and checks everything that must be
 //! true of it. The model never calls the subject, so it can be driven by anything that gives replies.
 
 use super::block::Block;
-use super::contents::{Mismatch, Pattern};
+use super::contents::{self, Mismatch, Pattern};
 use super::cpython::Books;
 use super::ledger::{Choice, Ledger};
-use super::occupancy::{ADDRESS_END, Mark, Occupancy};
+use super::occupancy::{ADDRESS_END, Mark, Occupancy, prefetch};
 use super::{Evidence, Finding, Moment, Outcome};
 use crate::program::{Call, Expect, Op, Program, Slot};
 use crate::pymalloc::{Edition, Geometry};
 use crate::spec::{RuleId, RuleSet};
+use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 
 /// `errno` before every call: no error has this number.
 pub const ERRNO_BEFORE: i32 = 4242;
 /// The pointer variable of `posix_memalign` before every call, and the words beside it.
 pub const MEMPTR_BEFORE: u64 = 0x5afe_5afe_0000_1110;
+/// Bytes of a block that are asked for ahead, after which the processor sees by itself where it goes.
+const PREFETCHED: u64 = 512;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 /// Blocks verified beside the one at work when looking closely.
 const CLOSE_LOOK: usize = 256;
 
@@ -81,11 +87,11 @@ pub struct Conduct {
     pub closely: bool,
 }
 
-/// Why a run ends before its program does.
-#[derive(Debug)]
+/// Why a run ends before its program does. Small, since every check may answer with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A rule is broken.
-    Broken(Finding),
+    /// A rule is broken: see [`Shadow::take_finding`].
+    Broken,
     /// The subject's state is known to be ruined in a way that was reported before.
     Abandoned,
 }
@@ -113,11 +119,21 @@ pub struct Reply {
     pub errno: i32,
 }
 
+/// The size as which a block is filled when it is resized. A large one is written only in places, so that of what a
+/// smaller one keeps neither the end nor, if that is small, the rest would be known.
+#[inline(always)]
+pub(super) fn filled_for(op: &Op, before: &Block) -> u64 {
+    if before.size <= contents::WHOLE || !op.call.reallocates() {
+        return before.size;
+    }
+    op.size().map_or(before.size, |size| before.size.min(size))
+}
+
 /// The operation being settled.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct At<'a> {
     pub index: usize,
-    pub op: Op,
+    pub op: &'a Op,
 }
 
 /// The shadow of one subject.
@@ -144,11 +160,15 @@ pub struct Shadow<'l> {
     pub(super) books: Books,
     /// Addresses of blocks that `realloc(p, 0)` may or may not have freed.
     pub(super) undead: Vec<u64>,
+    /// What no block may have.
+    reserved: Vec<Range<u64>>,
     live: usize,
     live_bytes: u64,
     born: u64,
     /// What each operation gave last, if anybody wants to know.
     outcomes: Vec<Outcome>,
+    /// The rule broken, if one was.
+    found: Cell<Option<Finding>>,
 }
 
 impl<'l> Shadow<'l> {
@@ -172,10 +192,12 @@ impl<'l> Shadow<'l> {
             bound_held: true,
             books: Books::NEW,
             undead: Vec::with_capacity(8),
+            reserved: Vec::new(),
             live: 0,
             live_bytes: 0,
             born: 0,
             outcomes: Vec::new(),
+            found: Cell::new(None),
         })
     }
 
@@ -183,6 +205,16 @@ impl<'l> Shadow<'l> {
     #[must_use]
     pub fn of_layout(self, geometry: Geometry) -> Shadow<'l> {
         Shadow { geometry, ..self }
+    }
+
+    /// Takes memory for what no block may have: these ranges, and the model's own tables.
+    pub fn reserve(&mut self, ranges: &[Range<u64>]) {
+        self.reserved.extend_from_slice(ranges);
+        self.reserved.extend(self.occupancy.place());
+        for range in &self.reserved {
+            // Two of them may meet in a page.
+            let _ = self.occupancy.mark(range.start, range.end - range.start);
+        }
     }
 
     /// Makes ready for a program: all memory that running it takes is allocated here.
@@ -232,6 +264,11 @@ impl<'l> Shadow<'l> {
         self.live_bytes
     }
 
+    /// What was found when a check last answered [`Stop::Broken`].
+    pub fn take_finding(&self) -> Option<Finding> {
+        self.found.take()
+    }
+
     /// What each operation gave so far; empty unless looking closely.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
@@ -243,17 +280,19 @@ impl<'l> Shadow<'l> {
     }
 
     /// The block in a slot.
+    #[inline(always)]
     pub fn block(&self, slot: Slot) -> Block {
-        self.blocks
-            .get(slot as usize)
-            .copied()
-            .unwrap_or(Block::empty())
+        match self.blocks.get(slot as usize) {
+            Some(block) => *block,
+            None => Block::empty(),
+        }
     }
 
     /// Whether an operation has nothing to work on, because the allocation into its slot failed.
+    #[inline]
     pub fn idle(&self, op: &Op) -> bool {
-        let block = self.block(op.slot);
-        block.failed && !op.call.allocates()
+        let block = self.blocks.get(op.slot as usize);
+        block.is_some_and(|block| block.failed) && !op.call.allocates()
     }
 
     /// Skips an operation that cannot be made, keeping the slots as the program means them.
@@ -263,28 +302,56 @@ impl<'l> Shadow<'l> {
         }
     }
 
+    /// What an operation works on.
+    #[inline(always)]
+    pub fn request(&self, op: &Op) -> Request {
+        Request {
+            before: self.block(op.slot),
+        }
+    }
+
     /// Verifies what must be true before the call.
     ///
     /// # Errors
     ///
     /// A finding, or that the state is ruined.
-    #[inline]
-    pub fn prepare(&mut self, index: usize, op: &Op) -> Result<Request, Stop> {
-        let at = At { index, op: *op };
-        let before = self.block(op.slot);
+    pub fn prepare(&mut self, index: usize, op: &Op, request: &Request) -> Checked {
+        let at = At { index, op };
+        let before = &request.before;
         if before.is_live() {
             if op.call.frees() || op.call.reallocates() {
-                self.verify(at, op.slot, &before, RuleId::ContentStable)?;
+                self.verify(at, op.slot, before, RuleId::ContentStable)?;
+                let filled = filled_for(op, before);
+                if filled != before.size {
+                    self.write(&before.holding(filled), 0);
+                }
                 if op.call.reallocates() && self.conduct.closely {
                     self.verify_others(at, RuleId::ContentStable)?;
                 }
                 self.occupancy.clear(before.address, before.extent());
                 self.ledger.resizing(before.address, before.size);
             } else if op.call == Call::Stretch {
-                self.verify(at, op.slot, &before, RuleId::ContentStable)?;
+                self.verify(at, op.slot, before, RuleId::ContentStable)?;
             }
         }
-        Ok(Request { before })
+        Ok(())
+    }
+
+    /// Brings into the cache what operations to come will look at: of one far ahead the slot, of one that is near the
+    /// block in it. With many blocks live, most of the time would be spent waiting for them.
+    #[inline]
+    pub fn look_ahead(&self, far: &Op, near: &Op) {
+        prefetch(self.blocks.as_ptr().wrapping_add(far.slot as usize));
+        if let Some(block) = self
+            .blocks
+            .get(near.slot as usize)
+            .filter(|block| block.is_live())
+        {
+            for line in (0..block.size.min(PREFETCHED)).step_by(LINE) {
+                prefetch(block.pointer().wrapping_add(line as usize));
+            }
+            self.occupancy.prefetch(block.address);
+        }
     }
 
     /// Checks everything that must be true of a reply.
@@ -292,9 +359,29 @@ impl<'l> Shadow<'l> {
     /// # Errors
     ///
     /// A finding, or that the state is ruined.
-    #[inline]
     pub fn settle(&mut self, index: usize, op: &Op, request: &Request, reply: &Reply) -> Checked {
-        let at = At { index, op: *op };
+        // A copy for each of the calls that programs are full of: most of what is asked about a call is answered then
+        // when this is compiled.
+        match op.call {
+            Call::Malloc => self.settle_call(Call::Malloc, index, op, request, reply),
+            Call::Calloc => self.settle_call(Call::Calloc, index, op, request, reply),
+            Call::Realloc => self.settle_call(Call::Realloc, index, op, request, reply),
+            Call::Free => self.settle_call(Call::Free, index, op, request, reply),
+            call => self.settle_call(call, index, op, request, reply),
+        }
+    }
+
+    #[inline(always)]
+    fn settle_call(
+        &mut self,
+        call: Call,
+        index: usize,
+        op: &Op,
+        request: &Request,
+        reply: &Reply,
+    ) -> Checked {
+        let op = Op { call, ..*op };
+        let at = At { index, op: &op };
         if self.conduct.closely {
             let errno = (reply.errno != ERRNO_BEFORE).then_some(reply.errno);
             let value = if reply.code == 0 {
@@ -321,10 +408,28 @@ impl<'l> Shadow<'l> {
             call if call.allocates() => self.settle_allocation(at, reply),
             call if call.reallocates() => self.settle_reallocation(at, &request.before, reply),
             call if call.frees() => self.settle_release(at, &request.before, reply),
-            Call::UsableSize => self.settle_usable(at, &request.before, reply),
-            Call::Stretch => self.settle_stretch(at, &request.before, reply),
-            _ => Ok(()),
+            Call::UsableSize => {
+                self.settle_usable(at, &request.before, reply)?;
+                self.verify_all_closely(at)
+            }
+            Call::Stretch => {
+                self.settle_stretch(at, &request.before, reply)?;
+                self.verify_all_closely(at)
+            }
+            _ => self.verify_all_closely(at),
         }
+    }
+
+    /// After a call that is about no contents at all.
+    fn verify_all_closely(&self, at: At) -> Checked {
+        if !self.conduct.closely {
+            return Ok(());
+        }
+        let block = self.block(at.op.slot);
+        if block.is_live() {
+            self.verify(at, at.op.slot, &block, RuleId::ContentStable)?;
+        }
+        self.verify_others(at, RuleId::ContentStable)
     }
 
     /// Verifies the contents of every live block.
@@ -333,7 +438,7 @@ impl<'l> Shadow<'l> {
     ///
     /// The first block that does not hold what was stored.
     pub fn sweep(&mut self, index: usize, op: &Op) -> Checked {
-        let at = At { index, op: *op };
+        let at = At { index, op };
         for slot in 0..self.blocks.len() {
             let block = self.blocks[slot];
             if block.is_live() {
@@ -369,7 +474,7 @@ impl<'l> Shadow<'l> {
                 bytes: growth,
                 allowed: op.a,
             };
-            self.broken(At { index, op: *op }, rule, evidence)?;
+            self.broken(At { index, op }, rule, evidence)?;
         }
         Ok(())
     }
@@ -381,11 +486,12 @@ impl<'l> Shadow<'l> {
         if !wanted || self.conduct.muted.contains(rule, at.op.call) {
             return Ok(());
         }
-        Err(Stop::Broken(Finding {
+        self.found.set(Some(Finding {
             rule,
             op_index: at.index,
             evidence,
-        }))
+        }));
+        Err(Stop::Broken)
     }
 
     /// A rule is broken in a way that makes everything after it meaningless.
@@ -405,13 +511,13 @@ impl<'l> Shadow<'l> {
     }
 
     /// Verifies what a block holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn verify(&self, at: At, slot: Slot, block: &Block, rule: RuleId) -> Checked {
         self.verify_prefix(at, slot, block, block.size, block.size, rule)
     }
 
     /// Verifies the first `length` bytes of a block that was filled as one of `filled` bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn verify_prefix(
         &self,
         at: At,
@@ -428,7 +534,15 @@ impl<'l> Shadow<'l> {
         })
     }
 
-    #[inline]
+    /// Verifies the end of a large block.
+    pub(super) fn verify_tail(&self, at: At, slot: Slot, block: &Block, rule: RuleId) -> Checked {
+        // SAFETY: as in `verify_prefix`.
+        self.verify_by(at, slot, block, rule, || unsafe {
+            block.pattern.verify_tail(block.pointer(), block.size)
+        })
+    }
+
+    #[inline(always)]
     fn verify_by(
         &self,
         at: At,
@@ -446,7 +560,7 @@ impl<'l> Shadow<'l> {
         self.ledger.enter(Moment::Idle);
         match result {
             Ok(()) => Ok(()),
-            Err(mismatch) => self.damaged(at, slot, block, rule, mismatch),
+            Err(mismatch) => self.damaged(at, slot, *block, rule, mismatch),
         }
     }
 
@@ -455,7 +569,7 @@ impl<'l> Shadow<'l> {
         &self,
         at: At,
         slot: Slot,
-        block: &Block,
+        block: Block,
         rule: RuleId,
         mismatch: Mismatch,
     ) -> Checked {
@@ -497,7 +611,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Marks the place of a new or resized block, which must be free.
-    #[inline]
+    #[inline(always)]
     pub(super) fn place(&mut self, at: At, block: &Block) -> Checked {
         let rule = RuleId::AllocNonnullUsable;
         let end = block.address.checked_add(block.extent());
@@ -513,7 +627,7 @@ impl<'l> Shadow<'l> {
         self.ledger.count(RuleId::Disjoint);
         self.ledger.count(RuleId::DistinctNonzero);
         if self.occupancy.mark(block.address, block.extent()) == Mark::Taken {
-            self.examine_overlap(at, block)?;
+            self.examine_overlap(at, *block)?;
         }
         if !self.undead.is_empty() && self.undead.contains(&block.address) {
             self.ledger.note(Choice::ReallocZeroFreed);
@@ -522,7 +636,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Enters a block whose place is marked, and writes it from offset `from` on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enlist(&mut self, slot: Slot, mut block: Block, from: u64) {
         if block.pattern == Pattern::NONE {
             self.born += 1;
@@ -535,7 +649,8 @@ impl<'l> Shadow<'l> {
     }
 
     /// Fills a block from offset `from` on.
-    fn write(&self, block: &Block, from: u64) {
+    #[inline(always)]
+    pub(super) fn write(&self, block: &Block, from: u64) {
         if self.conduct.stores {
             self.ledger.count(RuleId::AllocNonnullUsable);
             self.ledger.enter(Moment::Touch);
@@ -546,7 +661,7 @@ impl<'l> Shadow<'l> {
     }
 
     /// Takes a block out of the books.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dismiss(&mut self, slot: Slot, failed: bool) {
         let block = &mut self.blocks[slot as usize];
         if block.is_live() {
@@ -561,7 +676,17 @@ impl<'l> Shadow<'l> {
 
     /// A mark was taken: either two blocks overlap, or they lie side by side in one granule.
     #[cold]
-    fn examine_overlap(&mut self, at: At, block: &Block) -> Checked {
+    fn examine_overlap(&mut self, at: At, block: Block) -> Checked {
+        let end = block.address + block.extent();
+        let overlaps = |range: &&Range<u64>| range.start < end && block.address < range.end;
+        if let Some(range) = self.reserved.iter().find(overlaps) {
+            let evidence = Evidence::Foreign {
+                address: block.address,
+                size: block.size,
+                other: range.start,
+            };
+            return self.ruined(at, RuleId::Disjoint, evidence);
+        }
         let at_work = at.op.slot as usize;
         let others = self
             .blocks
@@ -589,7 +714,7 @@ impl<'l> Shadow<'l> {
         }
         match culprit {
             Some((slot, other)) => {
-                let rule = self.overlap_rule(at, block, &other);
+                let rule = self.overlap_rule(at, &block, &other);
                 self.ruined(
                     at,
                     rule,
@@ -621,8 +746,7 @@ impl<'l> Shadow<'l> {
 
     /// Remembers what came of a request that is expected to do as well later.
     fn remember(&mut self, op: &Op, gave: bool) {
-        // Most programs have none.
-        if self.earlier.is_empty() || self.limited {
+        if self.limited {
             return;
         }
         let request = (op.call, op.a, op.b);
@@ -634,12 +758,22 @@ impl<'l> Shadow<'l> {
         }
     }
 
-    /// Checks what the program itself expects of a call that returns a block.
+    /// Checks what the program itself expects of a call that returns a block: in most programs nothing.
+    #[inline(always)]
     pub(super) fn check_expectation(&mut self, at: At, before: u64, address: u64) -> Checked {
+        if at.op.expect != Expect::Any || !self.earlier.is_empty() {
+            return self.check_expected(at, before, address);
+        }
+        self.last_gave = address != 0;
+        Ok(())
+    }
+
+    #[cold]
+    fn check_expected(&mut self, at: At, before: u64, address: u64) -> Checked {
         let expect = at.op.expect;
         let as_before = match expect {
             Expect::AsBefore => self.last_gave,
-            Expect::AsEarlier => self.gave_earlier(&at.op),
+            Expect::AsEarlier => self.gave_earlier(at.op),
             _ => false,
         };
         let evidence = match (expect, address) {
@@ -664,7 +798,7 @@ impl<'l> Shadow<'l> {
             self.ledger.count(rule);
         }
         self.last_gave = address != 0;
-        self.remember(&at.op, address != 0);
+        self.remember(at.op, address != 0);
         match evidence {
             Some(evidence) => self.broken(at, rule, evidence),
             None => Ok(()),

@@ -3,12 +3,15 @@
 //! The only question asked on every operation is "does this block overlap a live one?", so the answer must not depend
 //! on how many blocks are live: a table indexed by address, not a tree. Words are atomic; setting returns the old bits,
 //! so two threads that are handed the same memory cannot both miss it. A block that covers whole regions, or whole spans
-//! of them, costs one word for each, so that a block of many TiB is as quickly marked as one of a few pages.
+//! of them, costs one word for each, so that a block of many TiB is as quickly marked as one of a few pages. Whoever has
+//! the table to itself pays for no locked instruction where most blocks lie: inside one region that is in use already.
 //!
-//! All memory is reserved when the table is made: nothing is allocated, mapped or locked afterwards.
+//! All memory is reserved when the table is made: nothing is allocated, mapped or locked afterwards. The bits of regions
+//! that have become empty serve others, so that an allocator may use new addresses for ever.
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -20,8 +23,11 @@ const REGION_BITS: u32 = 20;
 const ADDRESS_BITS: u32 = 47;
 /// Words of 64 granules in a region.
 const REGION_WORDS: usize = 1 << (REGION_BITS - GRANULE_BITS - 6);
-/// Regions that can be partly covered at some time in the life of the table; 16 KiB each, mapped when touched.
+/// Regions that can be partly covered at one time; 16 KiB each, mapped when touched.
 const LEAVES: usize = 1 << 16;
+/// Leaves looked at for an empty one before another is begun. With two, about half of all leaves hold something at
+/// the least, and the cost does not depend on how many there are.
+const LOOKED_AT: usize = 2;
 /// Bytes of a span of regions: 1 GiB.
 const SPAN_BITS: u32 = 30;
 /// Regions in a span.
@@ -40,6 +46,10 @@ pub struct Occupancy {
     regions: Reserved,
     leaves: Reserved,
     leaves_used: AtomicUsize,
+    /// The region of each leaf.
+    owners: Reserved,
+    /// The leaf that is looked at next.
+    hand: AtomicUsize,
     /// Granules shared by several small blocks, with the number of blocks beyond the first.
     shared: HashMap<u64, u32>,
 }
@@ -50,7 +60,8 @@ pub struct Occupancy {
 pub enum Mark {
     /// No granule of the range was marked before; all are now.
     Clear,
-    /// At least one granule was marked before; all are now.
+    /// At least one granule was marked before, or it is not known for want of bits: those that there are bits for are
+    /// marked now.
     Taken,
 }
 
@@ -61,12 +72,26 @@ impl Occupancy {
     ///
     /// When the address space for it cannot be reserved: 2 GiB, of which only what is used takes memory.
     pub fn new() -> io::Result<Occupancy> {
+        Occupancy::with_leaves(LEAVES)
+    }
+
+    fn with_leaves(leaves: usize) -> io::Result<Occupancy> {
         Ok(Occupancy {
             spans: Reserved::new(1 << (ADDRESS_BITS - SPAN_BITS))?,
             regions: Reserved::new(1 << (ADDRESS_BITS - REGION_BITS))?,
-            leaves: Reserved::new(LEAVES * REGION_WORDS)?,
+            leaves: Reserved::new(leaves * REGION_WORDS)?,
             leaves_used: AtomicUsize::new(0),
+            owners: Reserved::new(leaves)?,
+            hand: AtomicUsize::new(0),
             shared: HashMap::new(),
+        })
+    }
+
+    /// Where the table itself lies.
+    pub fn place(&self) -> [Range<u64>; 3] {
+        [&self.spans, &self.regions, &self.leaves].map(|reserved| {
+            let start = reserved.base.addr() as u64;
+            start..start + (reserved.words * size_of::<AtomicU64>()) as u64
         })
     }
 
@@ -79,21 +104,31 @@ impl Occupancy {
     /// Marks `[address, address + size)`; a block of no bytes takes the granule of its address.
     ///
     /// The range must end below [`ADDRESS_END`].
-    #[inline]
-    pub fn mark(&self, address: u64, size: u64) -> Mark {
+    #[inline(always)]
+    pub fn mark(&mut self, address: u64, size: u64) -> Mark {
         let (first, last) = granules(address, size);
-        if first >> 6 == last >> 6 {
-            let mask = (!0 << (first & 63)) & (!0 >> (63 - (last & 63)));
-            let taken = match self
-                .divide(address >> SPAN_BITS)
-                .and_then(|()| self.leaf(address >> REGION_BITS))
-            {
-                Some(leaf) => leaf[word_in_region(first)].fetch_or(mask, Relaxed) & mask != 0,
-                None => true,
-            };
-            return if taken { Mark::Taken } else { Mark::Clear };
+        let Some(words) = self.words_mut(first, last) else {
+            return self.mark_range(first, last);
+        };
+        let mut taken = 0;
+        each_word(words, first, last, |word, mask| {
+            taken |= *word & mask;
+            *word |= mask;
+        });
+        if taken == 0 { Mark::Clear } else { Mark::Taken }
+    }
+
+    /// The words of the granules, if all lie in one region whose bits exist.
+    #[inline(always)]
+    fn words_mut(&mut self, first: u64, last: u64) -> Option<&mut [AtomicU64]> {
+        let region = first >> (REGION_BITS - GRANULE_BITS);
+        let leaf = self.regions[region as usize].load(Relaxed);
+        if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED {
+            return None;
         }
-        self.mark_range(first, last)
+        let start = leaf_start(leaf);
+        let words = start + word_in_region(first)..=start + word_in_region(last);
+        self.leaves.get_mut(words)
     }
 
     #[cold]
@@ -162,15 +197,24 @@ impl Occupancy {
         }
     }
 
-    /// Clears a range that was marked as it is given here.
+    /// Brings the word of an address into the cache.
     #[inline]
+    pub fn prefetch(&self, address: u64) {
+        let (first, _) = granules(address, 1);
+        let leaf = self.regions[(address >> REGION_BITS) as usize].load(Relaxed);
+        if leaf > COVERED {
+            prefetch(&raw const self.leaves[leaf_start(leaf) + word_in_region(first)]);
+        }
+    }
+
+    /// Clears a range that was marked as it is given here.
+    #[inline(always)]
     pub fn clear(&mut self, address: u64, size: u64) {
         let (first, last) = granules(address, size);
-        if first >> 6 == last >> 6 && self.shared.is_empty() {
-            let mask = (!0 << (first & 63)) & (!0 >> (63 - (last & 63)));
-            if let Some(leaf) = self.leaf(address >> REGION_BITS) {
-                leaf[word_in_region(first)].fetch_and(!mask, Relaxed);
-            }
+        if self.shared.is_empty()
+            && let Some(words) = self.words_mut(first, last)
+        {
+            each_word(words, first, last, |word, mask| *word &= !mask);
             return;
         }
         self.clear_range(first, last);
@@ -198,7 +242,7 @@ impl Occupancy {
                     entry.store(0, Relaxed);
                     return;
                 }
-                let Some(leaf) = self.leaf(region as u64) else {
+                let Some(leaf) = self.present_leaf(region as u64) else {
                     return;
                 };
                 let final_word = words.end - 1;
@@ -209,7 +253,7 @@ impl Occupancy {
             });
         });
         for (granule, keep) in [(first, keep_first), (last, keep_last)] {
-            if keep && let Some(leaf) = self.leaf(granule >> (REGION_BITS - GRANULE_BITS)) {
+            if keep && let Some(leaf) = self.present_leaf(granule >> (REGION_BITS - GRANULE_BITS)) {
                 leaf[word_in_region(granule)].fetch_or(1 << (granule & 63), Relaxed);
             }
         }
@@ -241,36 +285,65 @@ impl Occupancy {
         }
     }
 
-    /// The bits of a region, made when first needed; `None` if the region is covered by one block.
+    /// The bits of a region, made when first needed; `None` if the region is covered by one block, or has no bits and
+    /// none are left.
     #[inline]
     fn leaf(&self, region: u64) -> Option<&[AtomicU64]> {
-        let entry = &self.regions[region as usize];
-        match entry.load(Relaxed) {
-            0 => self.grow(entry),
+        match self.regions[region as usize].load(Relaxed) {
+            0 => self.grow(region),
             COVERED => None,
             leaf => Some(self.leaf_at(leaf)),
         }
     }
 
+    /// The bits of a region, if it has any.
+    #[inline]
+    fn present_leaf(&self, region: u64) -> Option<&[AtomicU64]> {
+        let leaf = self.regions[region as usize].load(Relaxed);
+        (leaf > COVERED).then(|| self.leaf_at(leaf))
+    }
+
     #[cold]
-    fn grow(&self, entry: &AtomicU64) -> Option<&[AtomicU64]> {
-        let index = self.leaves_used.fetch_add(1, Relaxed);
-        assert!(
-            index < LEAVES,
-            "more than 64 GiB of address space is partly in use"
-        );
-        // Leaf 0 is entry 2: 0 and 1 have meanings of their own.
-        let leaf = index as u64 + 2;
-        match entry.compare_exchange(0, leaf, Relaxed, Relaxed) {
-            Ok(_) => Some(self.leaf_at(leaf)),
-            Err(COVERED) => None,
-            Err(other) => Some(self.leaf_at(other)),
+    fn grow(&self, region: u64) -> Option<&[AtomicU64]> {
+        let index = self.empty_leaf().or_else(|| self.new_leaf())?;
+        self.owners[index].store(region, Relaxed);
+        let leaf = leaf_entry(index);
+        self.regions[region as usize].store(leaf, Relaxed);
+        Some(self.leaf_at(leaf))
+    }
+
+    /// A leaf of a region in which nothing is live any more, taken from it.
+    fn empty_leaf(&self) -> Option<usize> {
+        let used = self.leaves_used.load(Relaxed);
+        let tries = if used < self.owners.len() {
+            LOOKED_AT.min(used)
+        } else {
+            used
+        };
+        for _ in 0..tries {
+            let index = self.hand.load(Relaxed) % used;
+            self.hand.store(index + 1, Relaxed);
+            let leaf = self.leaf_at(leaf_entry(index));
+            if leaf.iter().all(|word| word.load(Relaxed) == 0) {
+                let owner = self.owners[index].load(Relaxed);
+                self.regions[owner as usize].store(0, Relaxed);
+                return Some(index);
+            }
         }
+        None
+    }
+
+    fn new_leaf(&self) -> Option<usize> {
+        let index = self.leaves_used.load(Relaxed);
+        (index < self.owners.len()).then(|| {
+            self.leaves_used.store(index + 1, Relaxed);
+            index
+        })
     }
 
     #[inline]
     fn leaf_at(&self, leaf: u64) -> &[AtomicU64] {
-        let start = (leaf as usize - 2) * REGION_WORDS;
+        let start = leaf_start(leaf);
         &self.leaves[start..start + REGION_WORDS]
     }
 
@@ -314,6 +387,40 @@ impl Occupancy {
     }
 }
 
+/// The entry of a leaf: that of leaf 0 is 2, since 0 and 1 have meanings of their own.
+#[inline]
+fn leaf_entry(index: usize) -> u64 {
+    index as u64 + 2
+}
+
+/// Where the bits of a leaf begin, by its entry.
+#[inline(always)]
+fn leaf_start(entry: u64) -> usize {
+    (entry as usize - 2) * REGION_WORDS
+}
+
+/// Calls `change` with each of the words that hold the granules from `first` to `last`, and the mask of those in it.
+#[inline(always)]
+fn each_word(
+    words: &mut [AtomicU64],
+    first: u64,
+    last: u64,
+    mut change: impl FnMut(&mut u64, u64),
+) {
+    let (head, tail) = (!0 << (first & 63), !0 >> (63 - (last & 63)));
+    match words {
+        [word] => change(word.get_mut(), head & tail),
+        [start, middle @ .., end] => {
+            change(start.get_mut(), head);
+            for word in middle {
+                change(word.get_mut(), !0);
+            }
+            change(end.get_mut(), tail);
+        }
+        [] => {}
+    }
+}
+
 /// The mask of one word of a run of words.
 fn end_mask(index: usize, first: usize, last: usize, (head, tail): (u64, u64)) -> u64 {
     let mut mask = !0;
@@ -326,15 +433,23 @@ fn end_mask(index: usize, first: usize, last: usize, (head, tail): (u64, u64)) -
     mask
 }
 
-/// The first and the last granule of a block.
+/// Asks for the cache line at a place, which need not exist.
 #[inline]
+pub(super) fn prefetch<T>(place: *const T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a hint to the processor, which takes any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
+}
+
+/// The first and the last granule of a block.
+#[inline(always)]
 fn granules(address: u64, size: u64) -> (u64, u64) {
     let last_byte = address + size.max(1) - 1;
     debug_assert!(last_byte < ADDRESS_END);
     (address >> GRANULE_BITS, last_byte >> GRANULE_BITS)
 }
 
-#[inline]
+#[inline(always)]
 fn word_in_region(granule: u64) -> usize {
     (granule >> 6) as usize & (REGION_WORDS - 1)
 }
@@ -375,6 +490,14 @@ impl std::ops::Deref for Reserved {
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `base` is a live mapping of `words` zeroed or written words, unmapped only when `self` is dropped.
         unsafe { std::slice::from_raw_parts(self.base, self.words) }
+    }
+}
+
+impl std::ops::DerefMut for Reserved {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [AtomicU64] {
+        // SAFETY: as above, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.base, self.words) }
     }
 }
 
@@ -450,6 +573,40 @@ mod tests {
         table.clear(base, size);
         assert_eq!(table.mark(base + (5 << 40) + 8, 16), Mark::Clear);
         assert_eq!(table.mark(base, size), Mark::Taken);
+    }
+
+    #[test]
+    fn addresses_that_are_never_used_again_cost_no_memory() {
+        let mut table = table();
+        let live = 1000;
+        let address = |number: u64| 0x1000_0000_0000 + (number << 21);
+        for number in 0..100_000 {
+            assert_eq!(table.mark(address(number), 100), Mark::Clear);
+            assert_eq!(table.mark(address(number) + 64, 1), Mark::Taken);
+            if number >= live {
+                table.clear(address(number - live), 100);
+            }
+        }
+        let leaves = table.own_bytes() / (REGION_WORDS * 8) as u64;
+        assert!(leaves <= 3 * live, "{leaves}");
+        for number in 100_000 - live..100_000 {
+            assert_eq!(table.mark(address(number), 1), Mark::Taken);
+        }
+    }
+
+    #[test]
+    fn without_bits_nothing_is_called_clear() {
+        let mut table = Occupancy::with_leaves(3).expect("address space for the table");
+        let address = |number: u64| number << 21;
+        for number in 1..=3 {
+            assert_eq!(table.mark(address(number), 8), Mark::Clear);
+        }
+        assert_eq!(table.mark(address(4), 8), Mark::Taken);
+        table.clear(address(4), 8);
+        assert_eq!(table.mark(address(4), 8), Mark::Taken);
+        table.clear(address(2), 8);
+        assert_eq!(table.mark(address(5), 8), Mark::Clear);
+        assert_eq!(table.mark(address(3), 8), Mark::Taken);
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Shadow<'_> {
             };
             self.broken(at, RuleId::UsableGe, evidence)?;
         }
-        if before.maker == Call::Pvalloc && before.history == History::Made {
+        let enough = usable >= before.requested;
+        if enough && before.maker == Call::Pvalloc && before.history == History::Made {
             self.ledger.count(RuleId::AlignPvalloc);
             let pages = before.requested.next_multiple_of(PAGE);
             if usable < pages {

@@ -3,7 +3,7 @@
 use super::allocate::fitting_alignment;
 use super::block::{Block, History};
 use super::ledger::Choice;
-use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
+use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow, filled_for};
 use super::{Evidence, contents};
 use crate::spec::RuleId;
 
@@ -11,6 +11,7 @@ use crate::spec::RuleId;
 const UNDEAD: usize = 8;
 
 impl Shadow<'_> {
+    #[inline(always)]
     pub(super) fn settle_reallocation(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         match (reply.value, before.is_live()) {
             (0, false) => self.settle_null_of_null(at, reply),
@@ -19,6 +20,7 @@ impl Shadow<'_> {
         }
     }
 
+    #[cold]
     fn settle_null_of_null(&mut self, at: At, reply: &Reply) -> Checked {
         self.count_null(at);
         self.check_expectation(at, 0, 0)?;
@@ -27,6 +29,7 @@ impl Shadow<'_> {
         Ok(())
     }
 
+    #[cold]
     fn settle_failure(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         self.check_expectation(at, before.address, 0)?;
         if self.conduct.closely {
@@ -41,9 +44,20 @@ impl Shadow<'_> {
             return self.settle_zero_null(at, before, reply);
         }
         self.reinstate(at, before, History::SurvivedFailure);
-        let rule = self.keeping_rule(before);
-        self.verify(at, at.op.slot, before, rule)?;
+        self.verify_kept(at, before)?;
         self.settle_null(at, reply)
+    }
+
+    /// Verifies a block whose resize failed, and fills it again as what it is.
+    fn verify_kept(&mut self, at: At, before: &Block) -> Checked {
+        let rule = self.keeping_rule(before);
+        let filled = filled_for(at.op, before);
+        self.verify_prefix(at, at.op.slot, before, filled, filled, rule)?;
+        if filled != before.size {
+            self.verify_tail(at, at.op.slot, before, rule)?;
+            self.write(before, 0);
+        }
+        Ok(())
     }
 
     /// `realloc(p, 0)` gave no block. Whether it freed the old one is anybody's guess, so it is never used again.
@@ -69,6 +83,7 @@ impl Shadow<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn settle_resized(&mut self, at: At, before: &Block, address: u64, reply: &Reply) -> Checked {
         let was_live = before.is_live();
         if !was_live {
@@ -83,8 +98,8 @@ impl Shadow<'_> {
             self.ledger.count(RuleId::ReallocP0);
             self.ledger.count(RuleId::ReallocZeroKeepsBlock);
             self.ledger.note(Choice::ReallocZeroPointer);
-        } else {
-            self.note_zero(at, size, true);
+        } else if size == 0 {
+            self.note_zero(at, true);
         }
         self.check_errno_kept(at, reply)?;
         // A block that stays is as aligned as it was, which may be too little for what it is now.
@@ -134,7 +149,7 @@ impl Shadow<'_> {
                 at.op.slot,
                 &block,
                 kept,
-                before.size,
+                filled_for(at.op, before),
                 RuleId::ReallocContent,
             )?;
         }

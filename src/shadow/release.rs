@@ -7,7 +7,7 @@ use crate::program::Call;
 use crate::spec::RuleId;
 
 impl Shadow<'_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle_release(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         let plain = at.op.call == Call::Free;
         let rule = if plain {

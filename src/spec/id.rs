@@ -166,6 +166,7 @@ impl RuleId {
     }
 
     /// The position of the rule in [`RuleId::ALL`].
+    #[inline]
     pub const fn index(self) -> usize {
         self as usize
     }

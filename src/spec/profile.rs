@@ -98,8 +98,8 @@ impl Profile {
 
     /// Takes in what another profile promises.
     ///
-    /// A subject that claims two documents owes what either demands. So levels, entry points and edge cases add up,
-    /// and a waiver of the one does not hold against the other.
+    /// A subject that claims two documents owes what either demands: levels, entry points and edge cases add up. But
+    /// where one says the opposite of the other, as its waivers tell, nobody can keep both.
     pub(super) fn join(&mut self, other: &Profile) {
         for (level, also) in self.levels.iter_mut().zip(&other.levels) {
             *level = (*level).max(*also);
@@ -108,9 +108,9 @@ impl Profile {
         self.defines.extend(&other.defines);
         self.waivers
             .extend(other.waivers.iter().map(|(&rule, why)| (rule, why.clone())));
-        let levels = &self.levels;
-        self.waivers
-            .retain(|rule, _| levels[rule.index()].is_none());
+        for rule in self.waivers.keys() {
+            self.levels[rule.index()] = None;
+        }
     }
 
     /// The union of profiles, under their names joined; `None` of no profile.
@@ -149,7 +149,7 @@ pub(super) struct ProfileEntry {
     waives: Vec<Waiver>,
 }
 
-/// A rule that a profile leaves out although a profile it includes has it.
+/// A rule that a document contradicts: a profile with it does not have the rule, whatever else it is made of.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Waiver {

@@ -3,6 +3,7 @@
 pub mod faulty;
 pub mod mutants;
 mod native;
+mod pymalloc;
 pub mod reference;
 
 use crate::program::Call;

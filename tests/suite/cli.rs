@@ -27,8 +27,14 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "--time", "0s"], &["--time"]);
     wrong(&["check", "--time", "-1s"], &["-1"]);
     wrong(&["check", "--ops", "many"], &["--ops", "many"]);
+    wrong(&["check", "--ops", "0"], &["--ops", "0"]);
+    wrong(
+        &["check", "--time", "1ms"],
+        &["1 ms", "too little time", "--time"],
+    );
     wrong(&["check", "--seed", "-1"], &["-1"]);
     wrong(&["check", "--jobs", "0"], &["--jobs"]);
+    wrong(&["check", "--jobs", "100000"], &["--jobs", "1024"]);
     wrong(
         &["check", "--max-memory", "lots"],
         &["--max-memory", "lots"],
@@ -40,6 +46,10 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "--format", "yaml"], &["yaml", "json"]);
     wrong(&["check", "./x.so", "--map", "malloc"], &["--map"]);
     wrong(&["check", "./x.so", "--map", "frob=x_frob"], &["frob"]);
+    wrong(
+        &["check", "./x.so", "--map", "malloc=a,free=f,malloc=b"],
+        &["--map", "malloc", "twice"],
+    );
     wrong(&["check", "./x.so", "--env", "NOVALUE"], &["NOVALUE"]);
     wrong(
         &["check", "./x.so", "--prefix", "x_", "--map", "malloc=y"],
@@ -48,6 +58,18 @@ fn wrong_arguments_are_one_line() {
     wrong(&["check", "reference", "system"], &["system"]);
     wrong(&["replay"], &["trace"]);
     wrong(&["completions", "cobol"], &["cobol", "bash"]);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_one_line() {
+    use std::os::unix::ffi::OsStrExt;
+    let room = Room::new();
+    let name = std::ffi::OsStr::from_bytes(b"./\xff\xfe.so");
+    for arguments in [&["check"][..], &["check", "--format=json"], &["--time"]] {
+        let mut command = room.command(arguments);
+        command.arg(name);
+        room.run(command).assert_usage_error(&[]);
+    }
 }
 
 #[test]
@@ -80,7 +102,7 @@ fn unknown_names_are_answered_with_those_there_are() {
             "--rule",
             "pma-einval",
         ],
-        &["pma-einval", "c99", "posix"],
+        &["pma-einval", "c99", "posix-2017", "linux"],
     );
 }
 
@@ -139,6 +161,46 @@ fn a_good_trace_is_replayed() {
         let report = Report::read(&room.run(command), false);
         assert_eq!(report.status, 0, "{}", report.summary());
         assert_eq!(report.ops(), 3, "{subject}");
+    }
+}
+
+#[test]
+fn what_a_profile_leaves_undefined_is_not_replayed() {
+    let room = Room::new();
+    let trace = room.path("undefined.trace");
+    let replay = |operations: &str, profile: &str| {
+        fs::write(&trace, format!("# allocspec trace 1\n{operations}")).expect("room for a file");
+        let mut command = room.command(&["replay"]);
+        command.arg(&trace).args(["system", "--profile", profile]);
+        room.run(command)
+    };
+    for (operations, profile, said) in [
+        (
+            "p0 = aligned_alloc 3 10\n",
+            "c11",
+            "p0 = aligned_alloc 3 10",
+        ),
+        (
+            "p0 = aligned_alloc 8 10\n",
+            "c11",
+            "p0 = aligned_alloc 8 10",
+        ),
+        (
+            "p0 = malloc 1\np0 = realloc p0 0\n",
+            "c23",
+            "p0 = realloc p0 0",
+        ),
+    ] {
+        let run = replay(operations, profile);
+        run.assert_usage_error(&[said, "undefined", profile]);
+    }
+    for (operations, profile) in [
+        ("p0 = aligned_alloc 8 16\n", "c11"),
+        ("p0 = malloc 1\np0 = realloc p0 0\n", "c17"),
+        ("p0 = realloc null 0\n", "c23"),
+    ] {
+        let run = replay(operations, profile);
+        assert_eq!(run.status, Some(0), "{operations}{}", run.stderr);
     }
 }
 
@@ -353,15 +415,52 @@ fn a_file_is_written_whole_and_elsewhere_is_an_error() {
         &["check", "--ops", "1000", "--output", "/none/report.json"],
         &["/none/report.json", "No such file"],
     );
-    // The report is printed all the same: only the files are missing.
-    let run = room.run(room.command(&["check", "--ops", "1000", "--out", "/dev/null/out"]));
-    assert_eq!(
-        (run.status, run.stderr.lines().count()),
-        (Some(2), 1),
-        "{}",
-        run.stderr
+    // What cannot be saved is not worth a long check.
+    let check = ["check", "--time", "60s", "--out", "/dev/null/out"];
+    let run = room.run(room.command(&check));
+    run.assert_in_time(std::time::Duration::ZERO);
+    run.assert_usage_error(&["/dev/null/out", "--out"]);
+}
+
+#[test]
+fn a_report_is_not_lost_to_a_check_that_is_interrupted() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        let room = Room::new();
+        let file = room.path("report.txt");
+        fs::write(&file, "the last report").expect("room for a file");
+        let mut command = room.command(&["check", "reference", "--time", "60s", "--output"]);
+        let mut child = command.arg(&file).spawn().expect("allocspec starts");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let pid = i32::try_from(child.id()).expect("a process id");
+        // SAFETY: the child has not been waited for, so the id is still its own.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        child.wait().expect("a child can be waited for");
+        let kept = fs::read_to_string(&file).expect("the file is there");
+        assert_eq!(kept, "the last report");
+        room.assert_nothing_left(std::time::Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn a_report_goes_where_it_is_sent() {
+    let room = Room::new();
+    let check = ["check", "reference", "--ops", "1000", "--quiet", "--output"];
+    let run = room.run(room.command(&[&check[..], &["/dev/stdout"]].concat()));
+    assert!(run.stdout.contains(" conformant"), "{}", run.stdout);
+    // A link is followed; a shorter report leaves nothing of a longer one.
+    let (file, link) = (room.path("report.txt"), room.path("link.txt"));
+    fs::write(&file, "#".repeat(10_000)).expect("room for a file");
+    std::os::unix::fs::symlink(&file, &link).expect("room for a link");
+    let mut command = room.command(&check);
+    command.arg(&link);
+    let run = room.run(command);
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""));
+    let report = fs::read_to_string(&file).expect("the file is there");
+    assert!(
+        report.contains(" conformant") && !report.contains('#'),
+        "{report}"
     );
-    assert!(run.stderr.contains("/dev/null/out"), "{}", run.stderr);
+    assert!(link.is_symlink());
 }
 
 #[test]
@@ -406,4 +505,50 @@ fn help_and_version_are_asked_for() {
         .assert()
         .success()
         .stdout(format!("allocspec {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Runs a command as it was printed, in a shell that finds `allocspec`.
+fn printed(room: &Room, command: &str) -> Run {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_allocspec"));
+    let directory = program.parent().expect("a directory");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = std::process::Command::new("sh");
+    room.furnish(&mut shell);
+    shell
+        .env("PATH", format!("{}:{path}", directory.display()))
+        .args(["-c", command]);
+    room.run(shell)
+}
+
+/// Asserts that a printed command shows its finding again.
+fn assert_shows_again(room: &Room, command: &str) {
+    let rule = command.rsplit(' ').next().unwrap_or_default();
+    let run = printed(room, command);
+    assert_eq!(run.status, Some(1), "{command}\n{}", run.stderr);
+    let heading = format!("FAIL  {rule}   ");
+    assert!(run.stdout.contains(&heading), "{command}\n{}", run.stdout);
+}
+
+#[test]
+fn the_commands_that_are_printed_show_the_findings_again() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/calloc_wraps") else {
+        return;
+    };
+    let out = room.path("an out");
+    let out = out.to_str().expect("a plain path");
+    let report = room.check(&library, &["--out", out]);
+    let replay = report.expect(&["calloc-wrap"])["replay"].as_str();
+    assert_shows_again(&room, replay.expect("a command"));
+
+    let mut command = room.command(&["check", "--time", "2s", "--out", out]);
+    command.arg(&library);
+    let run = room.run(command);
+    let again = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("shown again "))
+        .find(|command| command.ends_with("calloc-wrap"));
+    let again = again.unwrap_or_else(|| panic!("no command\n{}", run.stdout));
+    assert_shows_again(&room, again.trim());
 }

@@ -1,7 +1,7 @@
 //! Subjects that fight the harness. None may end it, hang it, fool it, or keep the other rules from being checked.
 
-use crate::report::Report;
-use crate::room::{BUDGET, Room, Run, compiled, wait};
+use crate::report::{Report, text};
+use crate::room::{BUDGET, Room, Run, compiled, skip, wait};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -38,6 +38,19 @@ fn refused(name: &str, words: &[&str]) {
 #[test]
 fn a_crash_is_found_however_late() {
     found("crashes", &["call-returns"]);
+}
+
+#[test]
+fn a_signal_that_was_sent_is_no_less_deadly() {
+    let Some(report) = found("signals_itself", &["call-returns"]) else {
+        return;
+    };
+    let message = report.expect(&["call-returns"])["message"].to_string();
+    assert!(message.contains("SIGSEGV"), "{message}");
+    assert!(
+        !message.contains("0x"),
+        "the sender is no address: {message}"
+    );
 }
 
 #[test]
@@ -85,6 +98,31 @@ fn a_report_printed_by_the_subject_is_not_the_report() {
 }
 
 #[test]
+fn a_killed_process_is_told_once_and_of_no_block() {
+    for flags in [&[][..], &["-DPARENT"]] {
+        let room = Room::new();
+        let Some(library) = room.compile_with("hostile/kills_itself", flags) else {
+            return;
+        };
+        let report = room.check(&library, &[]);
+        report.expect(&["call-returns"]);
+        assert_eq!(report.findings().len(), 1, "{}", report.summary());
+    }
+}
+
+#[test]
+fn output_at_loading_is_told_once() {
+    let room = Room::new();
+    let Some(library) = room.compile("hostile/greets") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    report.assert_sound();
+    assert_eq!(text(report.expect(&["no-output"]), "phase"), "loading");
+    assert_eq!(report.findings().len(), 1, "{}", report.summary());
+}
+
+#[test]
 fn closed_descriptors_do_no_harm() {
     harmless("closes_descriptors");
 }
@@ -102,6 +140,15 @@ fn ignored_children_are_waited_for() {
 #[test]
 fn a_child_of_the_subject_is_not_left_behind() {
     harmless("leaves_child");
+}
+
+#[test]
+fn a_child_that_leaves_its_session_is_not_left_behind() {
+    harmless("escapes");
+    let room = Room::new();
+    if let Some(library) = room.compile_with("hostile/escapes", &["-DEXITS"]) {
+        room.assert_refused(&library, &[], &["libescapes.so", "3"]);
+    }
 }
 
 #[test]
@@ -338,6 +385,103 @@ fn unprivileged(room: &Room, library: &Path) -> Run {
         command.args(arguments).uid(NOBODY).gid(NOBODY);
     }
     room.run(command)
+}
+
+/// Checks as a user of its own who may have no more than so many processes; `None` if only root can try.
+fn with_processes(limit: u32) -> Option<Run> {
+    if !is_root() {
+        skip("only root can be another user");
+        return None;
+    }
+    let room = Room::new();
+    let copy = room.path("allocspec");
+    fs::copy(env!("CARGO_BIN_EXE_allocspec"), &copy).expect("room for a copy");
+    let mut command = Command::new(copy);
+    room.furnish(&mut command);
+    command.args(["check", "--time", "3s", "--jobs", "2"]);
+    // Nobody else's processes count, not even those of another test.
+    let user = 65000 + limit;
+    let limit = libc::rlimit {
+        rlim_cur: limit.into(),
+        rlim_max: limit.into(),
+    };
+    // SAFETY: a plain request to the kernel, on a structure copied in.
+    unsafe {
+        command.pre_exec(move || {
+            let set = libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit);
+            (set == 0)
+                .then_some(())
+                .ok_or_else(std::io::Error::last_os_error)
+        })
+    };
+    command.uid(user).gid(user);
+    Some(room.run(command))
+}
+
+#[test]
+fn a_worker_that_cannot_fork_breaks_no_rule() {
+    // The program, its threads and its workers fit in, and no child of a worker.
+    if let Some(run) = with_processes(6) {
+        run.assert_usage_error(&["the machine refused", "ulimit"]);
+    }
+}
+
+#[test]
+fn threads_and_workers_that_cannot_be_had_are_an_error() {
+    for limit in 1..=5 {
+        if let Some(run) = with_processes(limit) {
+            run.assert_usage_error(&["the machine refused", "ulimit"]);
+        }
+    }
+}
+
+/// Runs `allocspec` in a shell that first sets its own limits.
+fn limited(limit: &str, arguments: &str) -> Run {
+    let room = Room::new();
+    let mut shell = Command::new("sh");
+    room.furnish(&mut shell);
+    let script = format!("ulimit {limit} && exec \"$0\" {arguments}");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_allocspec")]);
+    room.run(shell)
+}
+
+#[test]
+fn too_little_address_space_is_an_error() {
+    for kibibytes in [
+        60_000, 150_000, 180_000, 220_000, 300_000, 1_000_000, 3_000_000,
+    ] {
+        let run = limited(
+            &format!("-v {kibibytes}"),
+            "check system --time 1s --jobs 2",
+        );
+        run.assert_usage_error(&["the machine refused", "KiB", "ulimit"]);
+    }
+    let run = limited(
+        "-v 4500000",
+        "check system --profile c99 --time 1s --jobs 2",
+    );
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_missing_proc_is_named() {
+    let room = Room::new();
+    let mut unshare = Command::new("unshare");
+    let script = "umount -l /proc && exec \"$0\" check system --time 1s";
+    unshare.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_allocspec")]);
+    if !is_root() {
+        skip("only root can unmount /proc");
+        return;
+    }
+    room.furnish(&mut unshare);
+    room.run(unshare).assert_usage_error(&["/proc", "mount"]);
+}
+
+#[test]
+fn files_that_may_not_grow_are_an_error() {
+    // The line that says so cannot be written either.
+    let run = limited("-f 0", "check system --time 1s");
+    assert_eq!(run.status, Some(2), "{}{}", run.stdout, run.stderr);
 }
 
 fn is_root() -> bool {

@@ -1,5 +1,6 @@
 //! Allocators that take the freedoms the documents give. No rule that must be kept may be found broken.
 
+use crate::report::Report;
 use crate::room::Room;
 use std::time::Duration;
 
@@ -48,6 +49,24 @@ fn a_plain_allocator_keeps_every_c_profile() {
             report.summary()
         );
     }
+}
+
+#[test]
+fn addresses_may_never_be_used_again() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/new_addresses") else {
+        return;
+    };
+    room.check(&library, &[]).assert_sound();
+    // More blocks than there are bits for, one after the other.
+    let trace = room.path("many.trace");
+    let text = "# allocspec trace 1\np0 = malloc 100\nfree p0\nrepeat 70000 x 2\n";
+    std::fs::write(&trace, text).expect("room for a file");
+    let mut command = room.command(&["replay", "--format", "json"]);
+    command.args([&trace, &library]);
+    let report = Report::read(&room.run(command), false);
+    assert_eq!(report.status, 0, "{}", report.summary());
+    assert_eq!(report.ops(), 140_002);
 }
 
 #[test]

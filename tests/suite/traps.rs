@@ -77,6 +77,23 @@ fn functions_left_to_libc_are_told_and_never_mixed() {
 }
 
 #[test]
+fn a_library_with_half_of_the_core_mixes_heaps() {
+    let room = Room::new();
+    let Some(library) = room.compile("traps/core_only") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    let finding = report.expect(&["interpose-core"]);
+    let message = text(finding, "message");
+    assert!(message.contains("calloc, realloc"), "{message}");
+    assert_eq!(text(finding, "level"), "must");
+    assert_eq!(report.status, 1, "{}", report.summary());
+    assert!(report.provides("free") && !report.provides("calloc"));
+    let replay = text(finding, "replay");
+    assert!(replay.ends_with("--rule interpose-core"), "{replay}");
+}
+
+#[test]
 fn a_library_that_calls_itself_by_name_gets_itself() {
     let room = Room::new();
     let Some(library) = room.compile("traps/calls_itself") else {
@@ -223,8 +240,25 @@ fn a_path_is_not_read_in_the_loaders_way() {
     for name in ["with space.so", "with:colon.so", "with$LIB.so"] {
         let file = elsewhere.join(name);
         fs::copy(&library, &file).expect("room for a copy");
-        room.assert_refused(&file, &[], &[name, "LD_PRELOAD"]);
+        room.assert_refused(&file, &[], &[name, "does not load", "LD_PRELOAD", "link"]);
     }
+    // Only `$LIB` is anything to dlopen.
+    let other = Room::new();
+    let prefixed = other
+        .compile_with("faulty/calloc_wraps", &["-DPREFIX=tp_"])
+        .expect("a compiler");
+    for name in ["with space.so", "with:colon.so"] {
+        let file = elsewhere.join(name);
+        fs::copy(&prefixed, &file).expect("room for a copy");
+        let report = room.check(&file, &["--prefix", "tp_"]);
+        report.expect(&["calloc-wrap"]);
+        assert_eq!(report.json["subject"]["kind"], "dlopen");
+    }
+    room.assert_refused(
+        elsewhere.join("with$LIB.so"),
+        &["--map", "malloc=malloc,free=free"],
+        &["with$LIB.so", "dollar"],
+    );
     std::os::unix::fs::symlink(&library, elsewhere.join("link.so")).expect("room for a link");
     found_as(&room, "./link.so");
     found_as(&room, "../elsewhere/./bare.so");

@@ -124,13 +124,15 @@ fn pages(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (RuleId::AlignPvalloc, Call::Pvalloc),
     ] {
         let mut script = Script::new(rule);
-        for size in [
+        let sizes = [
             1, 16, 100, 1000, 1024, 1025, 4095, 4096, 4097, 8191, 8192, 8193, 20_000, 300_000,
-        ] {
+        ];
+        for size in sizes.into_iter().chain((511..70_000).step_by(1022)) {
             script.malloc(24);
             let block = script.make(Request::new(call, size, 0));
-            if kit.has(Call::UsableSize) {
-                script.on(Call::UsableSize, block);
+            script.ask(kit, block);
+            if size > 8192 {
+                script.free(block);
             }
         }
         script.sweep();
@@ -180,9 +182,7 @@ fn resized(kit: &Kit<'_>, out: &mut Vec<Program>) {
             for size in [1, 100, 4096, 70_000] {
                 let neighbour = script.malloc(size);
                 let block = script.make(kit.aligned(call, 1 << power, size));
-                if kit.has(Call::UsableSize) {
-                    script.on(Call::UsableSize, block);
-                }
+                script.ask(kit, block);
                 script.free(block);
                 script.make(kit.aligned(call, 1 << power, size));
                 script.free(neighbour);

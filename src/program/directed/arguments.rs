@@ -6,7 +6,7 @@ use crate::program::op::{Call, Expect, Program};
 use crate::spec::RuleId;
 
 /// Alignments that are no power of two.
-const INVALID: [u64; 12] = [
+const INVALID: [u64; 18] = [
     0,
     3,
     5,
@@ -17,6 +17,12 @@ const INVALID: [u64; 12] = [
     100,
     4095,
     4097,
+    3 << 10,
+    3 << 12,
+    5 << 12,
+    7 << 12,
+    3 << 16,
+    3 << 20,
     (1 << 63) + 1,
     u64::MAX,
 ];

@@ -43,6 +43,8 @@ fn recycled_classes(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.realloc(grown, 2 * class);
         script.free(grown);
         script.calloc(2, class);
+        script.calloc(1, class / 2 + 1);
+        script.calloc(1, class);
         script.calloc(1, class);
         script.sweep();
         out.push(script.finish());

@@ -8,6 +8,7 @@ use crate::spec::RuleId;
 
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     every_size(out);
+    ends_of_pages(kit, out);
     powers_and_pages(kit, out);
     to_the_last_byte(out);
     crowds(kit, out);
@@ -32,6 +33,32 @@ fn every_size(out: &mut Vec<Program>) {
         script.sweep();
         out.push(script.finish());
     }
+    // Beyond, every eighth, each between one that was there before and one that comes after.
+    for first in (4104..=65_536).step_by(4096) {
+        let mut script = Script::new(RuleId::AllocNonnullUsable);
+        let mut before = script.malloc(first);
+        for size in (first..first + 4096).step_by(8) {
+            let block = script.malloc(size);
+            script.free(before);
+            before = block;
+        }
+        out.push(script.finish());
+    }
+}
+
+/// Blocks that are mapped one by one and end within a few words of a page, side by side.
+fn ends_of_pages(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    for pages in [33, 65] {
+        let mut script = Script::new(RuleId::AllocNonnullUsable);
+        for short in 0..=64 {
+            let slots = script.mallocs(3, pages * 4096 - short);
+            script.ask(kit, slots[1]);
+            script.free(slots[1]);
+            script.realloc(slots[0], pages * 4096 + short);
+            script.free_all(&[slots[0], slots[2]]);
+        }
+        out.push(script.finish());
+    }
 }
 
 fn powers_and_pages(kit: &Kit<'_>, out: &mut Vec<Program>) {
@@ -42,6 +69,7 @@ fn powers_and_pages(kit: &Kit<'_>, out: &mut Vec<Program>) {
             let size = ((1i64 << power) + offset) as u64;
             if size > 0 && kit.affords(size) {
                 let block = script.malloc(size);
+                script.ask(kit, block);
                 script.malloc(100);
                 script.free(block);
             }
@@ -189,6 +217,18 @@ fn calls_return(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.repeat_from(0, 300);
         out.push(script.finish());
     }
+    let mut script = Script::new(RuleId::CallReturns);
+    for size in [24, 5000] {
+        let block = script.malloc(size);
+        script.ask(kit, block);
+        script.free(block);
+        script.direct(Call::Free, 0, 0);
+    }
+    if kit.has(Call::Trim) {
+        script.direct(Call::Trim, 0, 0);
+    }
+    script.repeat_from(0, 100);
+    out.push(script.finish());
 }
 
 /// What may tempt an allocator to say something.

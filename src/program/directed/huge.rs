@@ -14,6 +14,7 @@ const WRAPPING: [u64; 14] = [0, 1, 7, 8, 15, 16, 17, 31, 32, 63, 64, 100, 4095, 
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for make in makers(kit) {
         wrapping(kit, make, out);
+        said(make, out);
         signed(make, out);
     }
     powers(kit, out);
@@ -60,6 +61,21 @@ fn wrapping(kit: &Kit<'_>, make: Make, out: &mut Vec<Program>) {
     out.push(script.finish());
 }
 
+/// What a failure says of itself, whatever makes it fail: an alignment that every allocator has, and no caches.
+fn said(make: Make, out: &mut Vec<Program>) {
+    let rule = match make(0).call {
+        Call::Memalign | Call::Valloc | Call::Pvalloc => RuleId::MemalignErrno,
+        Call::PosixMemalign => RuleId::PmaReturnsError,
+        _ => RuleId::MallocErrno,
+    };
+    for size in [u64::MAX, SIGNED_MAX + 1, SIGNED_MAX, 1 << 57] {
+        let mut script = Script::new(rule);
+        script.make(make(size));
+        script.malloc(100);
+        out.push(script.finish());
+    }
+}
+
 fn signed(make: Make, out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::PtrdiffMax);
     for size in [
@@ -78,7 +94,7 @@ fn powers(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for make in makers(kit) {
         let mut script = Script::new(RuleId::HugeMustFail);
         script.warm(kit, 2);
-        for power in 57..64 {
+        for power in 48..64 {
             for offset in [0u64.wrapping_sub(16), 0, 1, 100, 4096] {
                 let size = (1u64 << power).wrapping_add(offset);
                 script.make(make(size));
@@ -278,6 +294,7 @@ fn boundaries(kit: &Kit<'_>, out: &mut Vec<Program>) {
                 if size > 0 {
                     // One at a time: most are larger than what may be live.
                     let block = script.malloc(size as u64);
+                    script.ask(kit, block);
                     script.free(block);
                 }
             }
@@ -299,7 +316,7 @@ fn boundaries(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for classes in kit.classes.chunks(20) {
         let mut script = Script::new(RuleId::SizeBoundaries);
         for &class in classes {
-            for size in [class - 1, class, class + 1] {
+            for size in [class - 1, class, class + 1, class, class - 1] {
                 let slots = script.mallocs(3, size);
                 script.free(slots[1]);
             }
@@ -308,16 +325,17 @@ fn boundaries(kit: &Kit<'_>, out: &mut Vec<Program>) {
         out.push(script.finish());
     }
     // Where twice as much was had a moment ago, a size at a class's end can be had, too.
-    for classes in kit.classes.chunks(20) {
+    let edges = kit.classes.iter().filter(|&&class| class <= 64 << 10);
+    let edges = edges.flat_map(|&class| [class - 1, class, class + 1]);
+    let sizes: Vec<u64> = edges.chain((8..=8192).step_by(8)).collect();
+    for sizes in sizes.chunks(64) {
         let mut script = Script::new(RuleId::SizeBoundaries);
-        for &class in classes.iter().filter(|&&class| class <= 64 << 10) {
-            for size in [class - 1, class, class + 1] {
-                let witness = script.malloc(2 * class);
-                script.free(witness);
-                let block = script.malloc(size);
-                script.expect(Expect::AsBefore);
-                script.free(block);
-            }
+        for &size in sizes {
+            let witness = script.malloc(2 * size);
+            script.free(witness);
+            let block = script.malloc(size);
+            script.expect(Expect::AsBefore);
+            script.free(block);
         }
         out.push(script.finish());
     }

@@ -70,8 +70,8 @@ fn stretched(kit: &Kit<'_>, out: &mut Vec<Program>) {
     let sizes = kit
         .classes
         .iter()
-        .flat_map(|&class| [class, class - class / 8])
-        .step_by(3);
+        .flat_map(|&class| [class, class.saturating_sub(8).max(1), class - class / 8])
+        .step_by(2);
     for size in sizes.chain([100, 70_000, 300_001]) {
         for rule in [RuleId::UsableDisjoint, RuleId::UsableWritable] {
             let mut script = Script::new(rule);

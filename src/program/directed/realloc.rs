@@ -5,7 +5,7 @@ use crate::program::op::{Call, Expect, Program};
 use crate::spec::RuleId;
 
 /// Sizes that allocators keep in different ways: tiny, small, a page, large, mapped.
-const ORDERS: [u64; 11] = [
+const ORDERS: [u64; 12] = [
     1,
     24,
     100,
@@ -16,6 +16,7 @@ const ORDERS: [u64; 11] = [
     70_000,
     140_000,
     300_000,
+    1_500_000,
     2 << 20,
 ];
 
@@ -141,6 +142,14 @@ fn between_neighbours(kit: &Kit<'_>, out: &mut Vec<Program>) {
             script.realloc(slots[index], to);
             script.sweep();
         }
+        // Into a place between two that are live.
+        for to in [size / 2 + 1, size / 4 + 1] {
+            let places = script.mallocs(3, to);
+            let block = script.malloc(size);
+            script.free(places[1]);
+            script.realloc(block, to);
+            script.sweep();
+        }
         // Far more than the old block has: whoever copies the new size reads past it.
         script.realloc(slots[1], 100 * size);
         script.sweep();
@@ -170,9 +179,7 @@ fn roundtrip(kit: &Kit<'_>, out: &mut Vec<Program>) {
         let mut script = Script::new(RuleId::ReallocUsableRoundtrip);
         for &class in classes {
             let block = script.malloc(class - 1);
-            if kit.has(Call::UsableSize) {
-                script.on(Call::UsableSize, block);
-            }
+            script.ask(kit, block);
             script.realloc(block, class);
             script.expect(Expect::Pointer);
             script.realloc(block, class);

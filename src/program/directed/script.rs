@@ -94,6 +94,13 @@ impl Script {
         self.push(call, slot, 0, 0);
     }
 
+    /// Asks how large a block is, if the subject can tell.
+    pub fn ask(&mut self, kit: &Kit<'_>, slot: Slot) {
+        if kit.has(Call::UsableSize) {
+            self.on(Call::UsableSize, slot);
+        }
+    }
+
     /// An operation without a block.
     pub fn direct(&mut self, call: Call, a: u64, b: u64) {
         self.push(call, NO_SLOT, a, b);

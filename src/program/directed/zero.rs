@@ -101,9 +101,7 @@ fn freeable(kit: &Kit<'_>, out: &mut Vec<Program>) {
         let freed = script.make(request);
         let grown = script.make(request);
         let far = script.make(request);
-        if kit.has(Call::UsableSize) {
-            script.on(Call::UsableSize, freed);
-        }
+        script.ask(kit, freed);
         script.free(freed);
         script.realloc(grown, 1);
         script.realloc(far, 100_000);
@@ -171,6 +169,19 @@ fn sized(kit: &Kit<'_>, out: &mut Vec<Program>) {
         // What was freed to a wrong place comes back from there.
         for &size in sizes {
             script.malloc(size);
+        }
+        script.sweep();
+        out.push(script.finish());
+    }
+    for classes in kit.classes.chunks(4) {
+        let mut script = Script::new(RuleId::FreeSizedEquiv);
+        for &class in classes {
+            for size in [class - 1, class, class + 1] {
+                let slots = script.mallocs(8, size);
+                free_sized(&mut script, &slots);
+                script.mallocs(10, class);
+                script.mallocs(10, size);
+            }
         }
         script.sweep();
         out.push(script.finish());
@@ -258,7 +269,8 @@ fn over_and_over(rule: RuleId, request: Request, release: Call) -> Program {
         let start = script.here();
         let block = script.make(request);
         script.on(release, block);
-        script.repeat_from(start, 65_536);
+        // Half as much again as the bound that is expected as before.
+        script.repeat_from(start, 40_960);
         script.bounded(expect);
     }
     script.finish()

@@ -21,11 +21,9 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
         Evidence::UnexpectedPointer { .. } => pointer(t, op, "", "must fail"),
         Evidence::UnexpectedNull if is_by_chance(t, index, op) => false,
         Evidence::UnexpectedNull => null(t, op),
-        Evidence::BadAddress { .. } => bad_address(t, op),
-        Evidence::Misaligned { alignment, .. } => {
-            let condition = format!("(uintptr_t)q % {alignment} != 0");
-            pointer(t, op, &condition, &format!("not a multiple of {alignment}"))
-        }
+        // Storing at the end of it damages whatever is there.
+        Evidence::BadAddress { .. } | Evidence::Foreign { .. } => bad_address(t, op),
+        Evidence::Misaligned { alignment, .. } => misaligned(t, op, alignment),
         Evidence::Overlap {
             other, other_size, ..
         } => overlap(t, index, op, other, other_size),
@@ -111,6 +109,21 @@ fn pointer(t: &mut Translator<'_>, op: &Op, condition: &str, what: &str) -> bool
     t.line(format!("    broken(\"{name}: %p: {what}\", q);"));
     keep_q(t, op, gave);
     true
+}
+
+/// A block may lie at a multiple of more than a page by luck; of several in a row one does not.
+fn misaligned(t: &mut Translator<'_>, op: &Op, alignment: u64) -> bool {
+    const BY_LUCK: u64 = 4096;
+    let by_luck = alignment > BY_LUCK && op.call.allocates();
+    if by_luck {
+        t.open("for (int again = 0; again < 64; again++)");
+    }
+    let condition = format!("(uintptr_t)q % {alignment} != 0");
+    let told = pointer(t, op, &condition, &format!("not a multiple of {alignment}"));
+    if by_luck {
+        t.close();
+    }
+    told
 }
 
 /// Where the address is depends on the run, but storing at both ends of a block that is none ends the process wherever.

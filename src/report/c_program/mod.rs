@@ -14,7 +14,6 @@ mod translate;
 
 use super::commands;
 use super::evidence::{Contrast, contrast};
-use super::sources;
 use super::words::wrap;
 use crate::program::{Call, Expect};
 use crate::run::verdict::{Provider, SubjectInfo};
@@ -73,7 +72,13 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
             death: Death::Exit { .. },
             ..
         } => run_in_child(t),
-        Evidence::Died { .. } | Evidence::BadAddress { .. } => {
+        // What damages blocks may damage the allocator's own books first, in a process that began in another way.
+        Evidence::Died { .. }
+        | Evidence::BadAddress { .. }
+        | Evidence::Foreign { .. }
+        | Evidence::Overlap { .. }
+        | Evidence::Contents { .. }
+        | Evidence::NotZero { .. } => {
             t.need(Need::Signals);
             t.line("catch_signals();");
         }
@@ -193,7 +198,7 @@ fn head(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> String 
     let Contrast { expected, found } = contrast(case);
     let mut lines = vec![format!("{}: {}", rule.id, rule.title), String::new()];
     lines.extend(wrap(&rule.statement, WIDTH));
-    lines.extend(wrap(&sources(rule, false), WIDTH));
+    lines.extend(wrap(&rule.sources.join("; "), WIDTH));
     lines.push(String::new());
     if !expected.is_empty() {
         lines.extend(wrap(&format!("Expected: {expected}."), WIDTH));

@@ -1,19 +1,25 @@
 //! The findings, each with its rule, its program, what was expected and found, and how to see it again.
 
-use super::{FAIL, FAINT, WARN};
+use super::{DEFAULT_WIDTH, FAIL, FAINT, WARN};
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
 use crate::report::heap_map::{self, Block};
 use crate::report::listing::{self, Line};
 use crate::report::save::Saved;
-use crate::report::words::wrap;
-use crate::report::{Report, commands, sources};
+use crate::report::words::{beside, thousands, wrap};
+use crate::report::{Report, commands};
 use crate::shadow::{Case, Evidence};
 use std::io::{self, Write};
 use std::path::Path;
 
 /// Outcomes start at most in this column of the program.
 const OUTCOME: usize = 48;
+
+/// Operations beyond which a program is too long for anybody to follow.
+const LONG: u64 = 1000;
+
+/// The column of programs and of all that belongs to them.
+const INDENT: usize = 6;
 
 /// The column of what stands beside `expected` and `found`.
 const LABEL: usize = 14;
@@ -40,26 +46,34 @@ fn finding(
     out: &mut dyn Write,
     width: usize,
 ) -> io::Result<()> {
-    let rule = report.catalogue.rule(case.finding.rule);
+    let rule = report.cited(case.finding.rule);
     let level = report.level(rule.id);
     let (style, word) = if report.breaks(level) {
         (FAIL, "FAIL")
     } else {
         (WARN, "WARN")
     };
-    let sources = sources(rule, report.is_cpython());
-    writeln!(
-        out,
-        "{style}{word}{style:#}  {}   {level}   {sources}",
-        rule.id
-    )?;
+    let sources = rule.sources.join("; ");
+    let heading = format!("{}   {level}   ", rule.id);
+    let indent = word.len() + 2;
+    match beside(width, indent + heading.len()) {
+        Some(room) if sources.chars().count() <= room || width >= DEFAULT_WIDTH => {
+            writeln!(out, "{style}{word}{style:#}  {heading}{sources}")?;
+        }
+        _ => {
+            writeln!(out, "{style}{word}{style:#}  {}", heading.trim_end())?;
+            for line in wrap(&sources, width.saturating_sub(indent)) {
+                writeln!(out, "{:indent$}{line}", "")?;
+            }
+        }
+    }
     for line in wrap(&rule.statement, width.saturating_sub(2)) {
         writeln!(out, "  {line}")?;
     }
     writeln!(out)?;
 
-    program(case, out)?;
-    heap_map(case, out)?;
+    program(case, out, width)?;
+    heap_map(case, out, width)?;
 
     let contrast = contrast(case);
     if !contrast.expected.is_empty() {
@@ -74,11 +88,19 @@ fn finding(
         ),
     };
     labelled(out, "phase", &seen, width)?;
+    let steps = case.program.steps();
+    if case.reproduced && steps > LONG {
+        let length = format!(
+            "{} operations are left of the program: it needs a long history, or more --time to be shrunk",
+            thousands(steps)
+        );
+        labelled(out, "length", &length, width)?;
+    }
     again(report, case, saved, out)?;
     writeln!(out)
 }
 
-fn program(case: &Case, out: &mut dyn Write) -> io::Result<()> {
+fn program(case: &Case, out: &mut dyn Write, width: usize) -> io::Result<()> {
     let lines = listing::lines(case);
     if lines.is_empty() {
         return Ok(());
@@ -99,12 +121,18 @@ fn program(case: &Case, out: &mut dyn Write) -> io::Result<()> {
                 guilty,
             } => {
                 let mark = if *guilty { ">>" } else { "  " };
-                let line = format!("{text:column$}{outcome}");
-                let line = line.trim_end();
+                let one_line = format!("{text:column$}{outcome}");
+                let fits = INDENT + one_line.chars().count() <= width;
+                let line = if fits { one_line.trim_end() } else { text };
                 if *guilty {
                     writeln!(out, "   {FAIL}{mark}{FAIL:#} {line}")?;
                 } else {
                     writeln!(out, "   {mark} {line}")?;
+                }
+                if !fits {
+                    for line in wrap(outcome, width.saturating_sub(INDENT + 4)) {
+                        writeln!(out, "{:1$}{line}", "", INDENT + 4)?;
+                    }
                 }
             }
         }
@@ -112,7 +140,7 @@ fn program(case: &Case, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn heap_map(case: &Case, out: &mut dyn Write) -> io::Result<()> {
+fn heap_map(case: &Case, out: &mut dyn Write, width: usize) -> io::Result<()> {
     let Evidence::Overlap {
         address,
         size,
@@ -134,8 +162,12 @@ fn heap_map(case: &Case, out: &mut dyn Write) -> io::Result<()> {
         address,
         size,
     };
-    for line in heap_map::draw(older, newer) {
-        writeln!(out, "      {line}")?;
+    let lines = heap_map::draw(older, newer, width.saturating_sub(INDENT));
+    if lines.is_empty() {
+        return Ok(());
+    }
+    for line in lines {
+        writeln!(out, "{:INDENT$}{line}", "")?;
     }
     writeln!(out)
 }

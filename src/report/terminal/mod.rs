@@ -9,7 +9,7 @@ mod rules;
 mod subject;
 
 use super::Report;
-use super::words::{count, thousands};
+use super::words::{count, thousands, wrap};
 use crate::run::verdict::Conformance;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
@@ -82,10 +82,17 @@ fn summary(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result
         Conformance::Conformant => (PASS.bold(), "conformant"),
         Conformance::Nonconformant => (FAIL, "nonconformant"),
     };
-    let gap = width
-        .saturating_sub(left.chars().count() + verdict.len())
-        .max(3);
-    writeln!(out, "{left}{:gap$}{style}{verdict}{style:#}", "")
+    let mut lines = wrap(&left, width);
+    let last = lines.last().map_or(0, |line| line.chars().count());
+    if width < last + 3 + verdict.len() {
+        lines.push(String::new());
+    }
+    let last = lines.pop().unwrap_or_default();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    let gap = width.saturating_sub(last.chars().count() + verdict.len());
+    writeln!(out, "{last}{:gap$}{style}{verdict}{style:#}", "")
 }
 
 #[cfg(test)]
@@ -96,6 +103,10 @@ mod tests {
     use crate::spec::Catalogue;
 
     fn written(cases: Vec<Case>, detail: Detail) -> String {
+        written_in(100, cases, detail)
+    }
+
+    fn written_in(width: usize, cases: Vec<Case>, detail: Detail) -> String {
         let result = sample::result(cases);
         let report = Report {
             result: &result,
@@ -104,7 +115,7 @@ mod tests {
             strict: false,
         };
         let mut out = anstream::StripStream::new(Vec::new());
-        write(&report, &mut out, 100, detail).expect("memory can be written");
+        write(&report, &mut out, width, detail).expect("memory can be written");
         String::from_utf8(out.into_inner()).expect("reports are text")
     }
 
@@ -146,6 +157,28 @@ mod tests {
     }
 
     #[test]
+    fn narrow_terminals_are_kept_to() {
+        for width in [40, 50, 60, 80] {
+            let text = written_in(width, vec![sample::realloc_fail_keeps()], Detail::Full);
+            // What people copy is not broken into lines.
+            let is_copied = |line: &str| {
+                ["--out DIR", "allocspec ", " = realloc "]
+                    .iter()
+                    .any(|part| line.contains(part))
+            };
+            for line in text.lines().filter(|line| !is_copied(line)) {
+                assert!(line.chars().count() <= width, "{width}: {line}\n{text}");
+            }
+        }
+        let text = written_in(40, Vec::new(), Detail::Full);
+        let row =
+            "    pass  disjoint            83,114,902\n          no live block overlaps another\n";
+        assert!(text.contains(row), "{text}");
+        let text = written_in(80, vec![sample::realloc_fail_keeps()], Detail::Findings);
+        assert!(text.contains("overlap: 100 B"), "{text}");
+    }
+
+    #[test]
     fn a_finding_shows_its_program_and_how_to_see_it_again() {
         let text = written(vec![sample::realloc_fail_keeps()], Detail::Findings);
         for line in [
@@ -181,6 +214,12 @@ mod tests {
         assert!(text.contains("      … 1,992 operations …\n"), "{text}");
         assert!(text.contains("   >> p1 = malloc 100"), "{text}");
         assert!(text.lines().count() < 40, "{text}");
+        assert!(
+            text.contains("      length        2,003 operations are left"),
+            "{text}"
+        );
+        let short = written(vec![sample::realloc_fail_keeps()], Detail::Findings);
+        assert!(!short.contains("length  "), "{short}");
     }
 
     #[test]

@@ -2,14 +2,11 @@
 
 use super::{Detail, FACT, FAIL, FAINT, HEADING, PASS, WARN};
 use crate::report::Report;
-use crate::report::words::{printable, thousands, wrap};
+use crate::report::words::{beside, printable, thousands, wrap};
 use crate::run::verdict::{RuleResult, Verdict};
 use crate::spec::{Level, RuleId};
 use anstyle::Style;
 use std::io::{self, Write};
-
-/// The least room for a title, however narrow the terminal.
-const MIN_TITLE: usize = 20;
 
 pub(super) fn write(
     report: &Report<'_>,
@@ -29,7 +26,7 @@ pub(super) fn write(
         let rule = report.catalogue.rule(result.rule);
         if rule.section != section {
             section = &rule.section;
-            heading(out, section)?;
+            heading(out, section, width)?;
         }
         let (style, word) = match result.verdict {
             Verdict::Fail if report.breaks(result.level) => (FAIL, "FAIL"),
@@ -42,7 +39,7 @@ pub(super) fn write(
 
     let facts = facts(report);
     if !facts.is_empty() {
-        heading(out, "facts")?;
+        heading(out, "facts", width)?;
     }
     for (rule, text) in facts {
         table.row(out, (FACT, "fact"), rule, &printable(text), "")?;
@@ -61,7 +58,7 @@ fn untested(report: &Report<'_>, table: &Table, out: &mut dyn Write) -> io::Resu
     for result in results {
         if let Verdict::NotApplicable(reason) = &result.verdict {
             if let Some(text) = head.take() {
-                heading(out, text)?;
+                heading(out, text, table.width)?;
             }
             table.row(out, (FAINT, "n/a"), result.rule, &printable(reason), "")?;
         }
@@ -73,7 +70,7 @@ fn untested(report: &Report<'_>, table: &Table, out: &mut dyn Write) -> io::Resu
         .filter(|result| result.verdict == Verdict::NotExercised)
     {
         if let Some(text) = head.take() {
-            heading(out, text)?;
+            heading(out, text, table.width)?;
         }
         let title = &report.catalogue.rule(result.rule).title;
         table.row(out, (FAINT, "--"), result.rule, title, "")?;
@@ -81,8 +78,11 @@ fn untested(report: &Report<'_>, table: &Table, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-fn heading(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    writeln!(out, "  {HEADING}{text}{HEADING:#}")
+fn heading(out: &mut dyn Write, text: &str, width: usize) -> io::Result<()> {
+    for line in wrap(text, width.saturating_sub(2)) {
+        writeln!(out, "  {HEADING}{line}{HEADING:#}")?;
+    }
+    Ok(())
 }
 
 /// Whether the rule was kept or broken; a fact is neither unless it is broken.
@@ -127,17 +127,33 @@ impl Table {
         text: &str,
         number: &str,
     ) -> io::Result<()> {
-        let column = 4 + 6 + self.id;
+        const INDENT: usize = 4 + 6;
+        let id_width = self.id;
+        let column = INDENT + id_width;
         let reserved = if number.is_empty() {
             0
         } else {
             number.len() + 2
         };
-        let room = self.width.saturating_sub(column + reserved).max(MIN_TITLE);
-        let id_width = self.id;
+        write!(out, "    {style}{word:4}{style:#}  ")?;
+        let Some(room) = beside(self.width, column + reserved) else {
+            let id = rule.as_str();
+            let gap = self
+                .width
+                .saturating_sub(INDENT + id.len() + number.len())
+                .max(2);
+            match number {
+                "" => writeln!(out, "{id}")?,
+                _ => writeln!(out, "{id}{:gap$}{number}", "")?,
+            }
+            for line in wrap(text, self.width.saturating_sub(INDENT)) {
+                writeln!(out, "{:INDENT$}{line}", "")?;
+            }
+            return Ok(());
+        };
         let mut lines = wrap(text, room).into_iter();
         let first = lines.next().unwrap_or_default();
-        write!(out, "    {style}{word:4}{style:#}  {rule:id_width$}")?;
+        write!(out, "{rule:id_width$}")?;
         if number.is_empty() {
             writeln!(out, "{first}")?;
         } else {

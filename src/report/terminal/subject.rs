@@ -35,8 +35,8 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write, width: usize) -> i
     if INDENT + one_line.chars().count() <= width {
         writeln!(out, "profile  {one_line}")?;
     } else {
-        writeln!(out, "profile  {profile}")?;
-        writeln!(out, "effort   {seed}, {effort}")?;
+        field(out, "profile", &profile, width)?;
+        field(out, "effort", &format!("{seed}, {effort}"), width)?;
     }
     for note in &subject.notes {
         field(out, "note", &printable(note), width)?;

@@ -46,7 +46,7 @@ impl Books {
 
 /// One operation with what it led to.
 struct Deed<'e> {
-    at: At,
+    at: At<'e>,
     before: Block,
     /// The address returned, 0 for none.
     address: u64,
@@ -179,7 +179,7 @@ impl Shadow<'_> {
         counted: Option<usize>,
     ) -> Checked {
         let deed = Deed {
-            at: At { index, op: *op },
+            at: At { index, op },
             before: request.before,
             address: reply.value,
             size: op.size().unwrap_or(u64::MAX),

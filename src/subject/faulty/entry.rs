@@ -11,6 +11,9 @@ use crate::subject::Subject;
 use libc::{EINVAL, ENOENT, ENOMEM, EOVERFLOW};
 use std::ptr;
 
+/// What nobody but the program owns.
+static PROGRAM_MEMORY: u128 = 0;
+
 impl Subject for Faulty {
     fn provides(&self, call: Call) -> bool {
         call.entry_point().is_some()
@@ -49,6 +52,9 @@ impl Subject for Faulty {
             && self.seen.mallocs.is_multiple_of(128)
         {
             return block.map_addr(|addr| addr | 0x7f << 56);
+        }
+        if self.has(Fault::IssuesProgramMemory) && self.seen.mallocs.is_multiple_of(128) {
+            return std::ptr::from_ref(&PROGRAM_MEMORY).cast_mut().cast();
         }
         if self.has(Fault::WarnsOfLarge) && size >= 1 << 20 {
             sys::print(2, "malloc: large block\n");
@@ -260,6 +266,9 @@ impl Subject for Faulty {
     unsafe fn memalign(&mut self, alignment: usize, size: usize) -> *mut u8 {
         self.enter();
         if !alignment.is_power_of_two() {
+            if self.has(Fault::MemalignInvalidCrashes) {
+                crash();
+            }
             return self.refuse();
         }
         if size == 0 {

@@ -46,6 +46,8 @@ faults! {
         IssuesInsideBlock = "issues-inside-block",
         /// every 4th mapped block starts one page into the mapped block before it, if that is live and larger
         IssuesInsideMapping = "issues-inside-mapping",
+        /// every 128th malloc returns an address in the program itself
+        IssuesProgramMemory = "issues-program-memory",
     }
     DistinctNonzero {
         /// every 1000th small malloc returns the block of the malloc before it again, though that is live
@@ -380,6 +382,10 @@ faults! {
     PmaMemptrSuccess {
         /// posix_memalign also writes the word after the pointer
         PosixMemalignWritesPast = "posix-memalign-writes-past",
+    }
+    MemalignInvalid {
+        /// memalign crashes if the boundary is no power of two
+        MemalignInvalidCrashes = "memalign-invalid-crashes",
     }
     MemalignErrno {
         /// memalign, valloc and pvalloc leave errno alone when there is no memory

@@ -47,6 +47,10 @@ fn of_addresses() {
         let blocks: Vec<_> = (0..4).map(|i| s.malloc(1_000_000 - i * 200_000)).collect();
         blocks[3] == blocks[2].add(4096)
     });
+    shows(Fault::IssuesProgramMemory, |s| unsafe {
+        let blocks: Vec<_> = (0..128).map(|_| s.malloc(100)).collect();
+        blocks[127].addr().abs_diff(blocks[126].addr()) > 1 << 30
+    });
     shows(Fault::DoubleIssue, |s| unsafe {
         let blocks: Vec<_> = (0..1001).map(|_| s.malloc(100)).collect();
         blocks.windows(2).any(|it| it[0] == it[1])

@@ -373,7 +373,6 @@ fn faults_have_distinct_names_and_cover_the_rules() {
         RuleId::ReallocP0,
         RuleId::AlignedAllocUnsupported,
         RuleId::PmaErrno,
-        RuleId::MemalignInvalid,
     ];
     let of_c = RuleId::AllocNonnullUsable.index()..=RuleId::UsableWritable.index();
     for index in of_c {
