@@ -8,12 +8,14 @@
 //! - [`shadow`]: the model of what must be true of every live block, and the findings when it is not.
 //! - [`subject`]: the allocators under test behind one trait, and the mutants that prove the checks.
 //! - [`run`]: executing programs in disposable worker processes.
+//! - [`lockstep`]: the reference and a real CPython, address for address.
 //! - [`report`]: findings and verdicts for people and for programs.
 //! - [`bench`](mod@bench): how fast the harness and the reference are.
 //! - [`cli`]: the command line.
 
 pub mod bench;
 pub mod cli;
+pub mod lockstep;
 pub mod program;
 pub mod pymalloc;
 pub mod report;

@@ -28,6 +28,8 @@ fn what_cannot_be_used_is_said_in_one_line() {
     refused(&["check", "--time", "soon"], "10s");
     refused(&["check", "--prefix", "je_"], "path of a .so");
     refused(&["check", "./no-such-file.so"], "no-such-file.so");
+    refused(&["check", "--layout", "3.99"], "3.15");
+    refused(&["check", "system", "--layout", "3.9"], "--layout");
     refused(&["check", "--rule", "qqqqq"], "allocspec rules");
     refused(&["check", "--output", "/no/such/directory/x"], "--output");
     refused(&["replay", "no-such.trace"], "no-such.trace");

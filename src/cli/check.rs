@@ -38,7 +38,7 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 pub struct Limits {
     /// The rules: c99 c11 c17 c23 posix-2008 posix-2017 posix-2024 gnu linux cpython-3.14 …, or several joined by +
-    /// [default: linux, for the reference cpython-3.14]
+    /// [default: linux, for the reference that of its version]
     #[arg(long)]
     profile: Option<String>,
     /// Checks only these rules

@@ -7,6 +7,7 @@
 mod bench;
 mod check;
 mod completions;
+mod lockstep;
 mod man;
 mod mutants;
 mod options;
@@ -45,6 +46,7 @@ enum Command {
     Replay(replay::Arguments),
     Rules(rules::Arguments),
     Mutants(mutants::Arguments),
+    Lockstep(lockstep::Arguments),
     Bench(bench::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -103,6 +105,7 @@ fn carry_out() -> u8 {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Rules(arguments) => rules::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
+        Command::Lockstep(arguments) => lockstep::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, Cli::command()),
         Command::Man(arguments) => man::run(arguments, Cli::command()),

@@ -1,6 +1,7 @@
 //! The options that several subcommands have.
 
 use super::{Failure, values};
+use crate::pymalloc::Edition;
 use crate::run::{Names, SubjectSpec};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
@@ -19,6 +20,10 @@ pub struct SubjectOptions {
     /// Entry points of other names, such as malloc=pvPortMalloc,free=vPortFree; those left out are not exercised
     #[arg(long, value_name = "NAME=SYMBOL", value_delimiter = ',', value_parser = values::mapping)]
     pub map: Vec<(String, String)>,
+    /// The reference as in this version of CPython, such as 2.7 or 3.9, or with the layout of this name, such as p4k8
+    /// [default: 3.14]
+    #[arg(long, value_name = "VERSION")]
+    pub layout: Option<Edition>,
     /// Sets a variable in the environment of the library
     #[arg(long, value_name = "KEY=VALUE", value_parser = values::variable)]
     pub env: Vec<(String, String)>,
@@ -29,7 +34,7 @@ impl SubjectOptions {
     pub fn subject(&self) -> Result<SubjectSpec, Failure> {
         let name = self.subject.to_str();
         let spec = match (name, name.and_then(|name| name.strip_prefix("mutant:"))) {
-            (Some("reference"), _) => SubjectSpec::Reference,
+            (Some("reference"), _) => SubjectSpec::Reference(self.layout.unwrap_or_default()),
             (Some("system"), _) => SubjectSpec::System,
             (_, Some(mutant)) => SubjectSpec::Mutant(mutant.to_owned()),
             _ => SubjectSpec::Library {
@@ -38,6 +43,12 @@ impl SubjectOptions {
                 env: self.env.clone(),
             },
         };
+        if self.layout.is_some() && !matches!(spec, SubjectSpec::Reference(_)) {
+            return Err(Failure::Unusable(format!(
+                "--layout is for the reference: leave it out, or check `reference` instead of {:?}",
+                self.subject
+            )));
+        }
         let of_library = [
             ("--prefix", self.prefix.is_some()),
             ("--map", !self.map.is_empty()),

@@ -351,6 +351,7 @@ mod tests {
                 nonmultiple_sizes: flags[2],
                 invalid_memalign: flags[3],
                 hooked: flags[4],
+                ..Vocabulary::default()
             }
         })
     }

@@ -2,6 +2,7 @@
 
 use super::legal::Checker;
 use super::op::{Call, Op, Program};
+use crate::pymalloc::{Edition, Geometry};
 
 /// A set of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Vocabulary {
     pub invalid_memalign: bool,
     /// Whether the subject has hooks: its sources can be made to fail, its arenas displaced.
     pub hooked: bool,
+    /// The numbers of its layout, if it has hooks.
+    pub geometry: Geometry,
 }
 
 impl Vocabulary {
@@ -105,6 +108,7 @@ impl Default for Vocabulary {
             nonmultiple_sizes: true,
             invalid_memalign: true,
             hooked: true,
+            geometry: Edition::USUAL.geometry(),
         }
     }
 }

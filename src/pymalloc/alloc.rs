@@ -2,7 +2,7 @@
 
 use super::arena::{Arenas, Sources, Statistics};
 use super::fault::{Fault, Faults, Sound};
-use super::layout::{Layout, MAX_CLASSES, assert_feasible};
+use super::layout::{Layout, MAX_CLASSES, Nothing, assert_feasible};
 use super::pool::{PoolHeader, link, pool_of, prefetch, set_link};
 use super::radix::ArenaMap;
 use super::source::{ArenaSource, DefaultRaw, Mmap, Raw};
@@ -206,7 +206,8 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
     }
 
     pub(super) fn malloc_raw(&mut self, size: usize) -> *mut u8 {
-        let block = self.sources.raw.malloc(size);
+        let nothing = L::NOTHING == Nothing::OneByte && size == 0;
+        let block = self.sources.raw.malloc(if nothing { 1 } else { size });
         self.counted(block)
     }
 

@@ -130,8 +130,11 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
                 free >= least,
                 "an arena with {free} free pools behind one with {least}"
             );
-            let emptier = entry.nfreepools == entry.ntotalpools && !entry.nextarena.is_null();
-            ensure!(!emptier, "an empty arena is kept that is not the last");
+            let kept = L::KEEPS_LAST && entry.nextarena.is_null();
+            ensure!(
+                kept || entry.nfreepools < entry.ntotalpools,
+                "an empty arena is kept that should have gone back"
+            );
             fingers[free] = arena;
             least = free;
             (prev, arena) = (arena, entry.nextarena);

@@ -3,8 +3,9 @@
 //! Requests of 1 to 512 bytes are rounded up to one of 32 classes and served from *pools* of 16 KiB, each holding
 //! blocks of one class; pools are carved out of *arenas* of 1 MiB; everything else goes to the *raw* domain. What can
 //! be seen from outside is CPython's to the byte: every address relative to its arena, every request to the raw domain
-//! and to the arena allocator, and their order. Sizes and address tests that differ between CPython's versions and
-//! builds stand in a [`Layout`]; [`P16kR64`] is that of CPython 3.11 and later on 64-bit machines.
+//! and to the arena allocator, and their order. These are the numbers of [`P16kR64`], the layout of CPython 3.11 and
+//! later on 64-bit machines; what differs between versions and builds stands in a [`Layout`], and [`Build`] names those
+//! that there are.
 //!
 //! Where the memory comes from is for the user to say: [`Raw`] and [`ArenaSource`] are the two hooks that CPython has,
 //! monomorphised. The room knows nothing of the harness and uses nothing of it.
@@ -23,6 +24,7 @@
 mod alloc;
 mod amiss;
 mod arena;
+mod builds;
 mod fault;
 mod invariants;
 mod layout;
@@ -32,10 +34,13 @@ mod realloc;
 mod source;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use alloc::{Pymalloc, SIZE_LIMIT};
 pub use arena::Statistics;
+pub use builds::*;
 pub use fault::{Fault, Faults, Planted, Sound};
-pub use layout::{Layout, P16kR64};
-pub use radix::{ArenaMap, OutOfMemory, Radix};
+pub use layout::{Geometry, Layout, MAX_CLASSES, Nothing};
+pub use radix::{ArenaMap, OutOfMemory, OwnNodes, Radix};
 pub use source::{ArenaSource, CLibrary, DefaultRaw, Mmap, Raw};
+pub use usage::{ClassUsage, Usage};

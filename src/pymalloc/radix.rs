@@ -5,13 +5,17 @@
 //! address to its slot. An arena need not start where a slot does: then it covers the end of one slot and the start of
 //! the next, and a slot remembers the two independently, because they may belong to two arenas.
 
-use super::source::Raw;
+use super::source::{Pages, Raw};
 use std::ptr;
 
 /// The set of arenas, by address.
 pub trait ArenaMap {
     /// The set without arenas.
     const EMPTY: Self;
+    /// The bytes of the root, which is part of the allocator; 0 if CPython has none.
+    const ROOT_SIZE: usize;
+    /// The bytes of the nodes asked of the raw domain, level by level from the root; 0 for none.
+    const NODE_SIZES: [usize; 2];
 
     /// Whether `address` lies in an arena of the set.
     fn contains(&self, address: usize) -> bool;
@@ -55,7 +59,8 @@ struct Middle<const MIDDLE: usize, const BOTTOM: usize> {
 
 /// A radix tree over arenas of 2<sup>`ARENA_BITS`</sup> bytes with so many entries a node, all powers of two.
 ///
-/// Nodes come from the raw domain when they are first needed and are never given back.
+/// Nodes come from the raw domain when they are first needed and are never given back. Bits above those that the three
+/// levels and an arena cover are not looked at.
 pub struct Radix<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM: usize>
 {
     root: [*mut Middle<MIDDLE, BOTTOM>; ROOT],
@@ -68,12 +73,6 @@ impl<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM
     const ARENA_SIZE: usize = 1 << ARENA_BITS;
     const MIDDLE_SHIFT: u32 = ARENA_BITS + BOTTOM.ilog2();
     const ROOT_SHIFT: u32 = Self::MIDDLE_SHIFT + MIDDLE.ilog2();
-
-    /// The bytes of a node of each level below the root.
-    pub const NODE_SIZES: [usize; 2] = [
-        size_of::<Middle<MIDDLE, BOTTOM>>(),
-        size_of::<Bottom<BOTTOM>>(),
-    ];
 
     /// The place of an address in the nodes of each level.
     #[inline(always)]
@@ -145,6 +144,11 @@ impl<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM
         root: [ptr::null_mut(); ROOT],
         nodes: [0; 2],
     };
+    const ROOT_SIZE: usize = size_of::<*mut u8>() * ROOT;
+    const NODE_SIZES: [usize; 2] = [
+        size_of::<Middle<MIDDLE, BOTTOM>>(),
+        size_of::<Bottom<BOTTOM>>(),
+    ];
 
     #[inline(always)]
     fn contains(&self, address: usize) -> bool {
@@ -191,5 +195,28 @@ impl<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM
 
     fn nodes(&self) -> [usize; 2] {
         self.nodes
+    }
+}
+
+/// The same set, whose nodes come from elsewhere than the raw domain: nobody sees that there are any.
+pub struct OwnNodes<M>(M);
+
+impl<M: ArenaMap> ArenaMap for OwnNodes<M> {
+    const EMPTY: Self = OwnNodes(M::EMPTY);
+    const ROOT_SIZE: usize = 0;
+    const NODE_SIZES: [usize; 2] = [0; 2];
+
+    #[inline(always)]
+    fn contains(&self, address: usize) -> bool {
+        self.0.contains(address)
+    }
+    fn insert(&mut self, base: usize, _: &mut impl Raw) -> Result<(), OutOfMemory> {
+        self.0.insert(base, &mut Pages)
+    }
+    fn remove(&mut self, base: usize) {
+        self.0.remove(base);
+    }
+    fn nodes(&self) -> [usize; 2] {
+        [0; 2]
     }
 }

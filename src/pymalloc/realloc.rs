@@ -2,7 +2,7 @@
 
 use super::alloc::{Pymalloc, SIZE_LIMIT};
 use super::fault::{Fault, Faults};
-use super::layout::Layout;
+use super::layout::{Layout, Nothing};
 use super::pool::pool_of;
 use super::radix::ArenaMap;
 use super::source::{ArenaSource, Raw};
@@ -96,13 +96,13 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
     ///
     /// As for [`realloc`](Pymalloc::realloc), of a block from the raw domain.
     unsafe fn realloc_raw(&mut self, block: *mut u8, size: usize) -> *mut u8 {
-        let asked = if self.has(Fault::ReallocZeroAsksOne) && size == 0 {
-            1
-        } else {
-            size
-        };
+        let modern = L::NOTHING == Nothing::AsItIs;
+        let one = size == 0 && (!modern || self.has(Fault::ReallocZeroAsksOne));
         // SAFETY: what lies in no arena came from the raw domain.
-        let moved = unsafe { self.sources.raw.realloc(block, asked) };
+        let mut moved = unsafe { self.sources.raw.realloc(block, if one { 1 } else { size }) };
+        if !modern && size == 0 && moved.is_null() {
+            moved = block;
+        }
         // SAFETY: the caller's promise, and the result of the call above.
         unsafe { self.realloc_raw_amiss(block, moved, size) }
     }

@@ -71,6 +71,23 @@ unsafe impl Raw for CLibrary {
     }
 }
 
+/// Zeroed memory from the kernel, for bookkeeping that is nobody else's business and is never given back.
+pub(super) struct Pages;
+
+// SAFETY: mappings are where nothing else is.
+unsafe impl Raw for Pages {
+    fn malloc(&mut self, size: usize) -> *mut u8 {
+        map(size)
+    }
+    fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        count.checked_mul(size).map_or(ptr::null_mut(), map)
+    }
+    unsafe fn realloc(&mut self, _: *mut u8, _: usize) -> *mut u8 {
+        ptr::null_mut()
+    }
+    unsafe fn free(&mut self, _: *mut u8) {}
+}
+
 /// The default of the raw domain: a C library, never asked for nothing.
 ///
 /// C lets its functions answer a size of 0 with null, and lets `realloc` free the block; here every 0 becomes 1.

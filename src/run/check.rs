@@ -8,6 +8,7 @@ use super::plan::{Item, Plan};
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Program, Vocabulary};
+use crate::pymalloc::Edition;
 use crate::shadow::{Case, Choice, Evidence, Finding};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
 use crate::subject::mutants::Mutant;
@@ -15,8 +16,8 @@ use std::time::{Duration, Instant};
 
 /// The profile of a C library's allocator.
 const C_PROFILE: &str = "linux";
-/// The profile of the reference.
-const CPYTHON_PROFILE: &str = "cpython-3.14";
+/// The profile of CPythons older than any that has one.
+const OLDEST_CPYTHON_PROFILE: &str = "cpython-2.7";
 /// Slots that may be live at once in a random program.
 const MAX_SLOTS: u32 = 1 << 14;
 /// With fewer operations than this, nothing is learned beforehand.
@@ -115,19 +116,30 @@ impl Setting {
     }
 }
 
-/// The profile of a subject for which none is named.
-pub(super) fn usual_profile(hooked: bool) -> &'static str {
-    if hooked { CPYTHON_PROFILE } else { C_PROFILE }
+/// The profile of a subject for which none is named, given the edition of CPython that it is like.
+pub(super) fn usual_profile(edition: Option<Edition>) -> String {
+    let Some(Edition { version, .. }) = edition else {
+        return C_PROFILE.into();
+    };
+    // Where a version has no document here, the nearest before it has much the same.
+    let known = |id: &String| {
+        Catalogue::embedded()
+            .profiles()
+            .iter()
+            .any(|p| p.id() == id)
+    };
+    let mut ids = (0..=version.1)
+        .rev()
+        .map(|minor| format!("cpython-{}.{minor}", version.0));
+    ids.find(known).unwrap_or(OLDEST_CPYTHON_PROFILE.into())
 }
 
 fn profile(options: &CheckOptions) -> Result<Profile, CheckError> {
-    let name = options
-        .profile
-        .as_deref()
-        .unwrap_or(usual_profile(is_hooked(options)));
+    let usual = || usual_profile(edition(&options.subject));
+    let name = options.profile.clone().unwrap_or_else(usual);
     let profile =
         Catalogue::embedded()
-            .profile(name)
+            .profile(&name)
             .map_err(|unknown| CheckError::UnknownProfile {
                 name: unknown.name.clone(),
                 known: unknown.known.join(", "),
@@ -163,7 +175,7 @@ fn vocabulary(
     chosen_vocabulary(
         profile,
         info,
-        is_hooked(options),
+        edition(&options.subject),
         options.max_memory,
         boundaries,
     )
@@ -173,7 +185,7 @@ fn vocabulary(
 pub(super) fn chosen_vocabulary(
     profile: &Profile,
     info: &SubjectInfo,
-    hooked: bool,
+    edition: Option<Edition>,
     max_live: u64,
     boundaries: Vec<u64>,
 ) -> Vocabulary {
@@ -190,16 +202,19 @@ pub(super) fn chosen_vocabulary(
         invalid_alignments: profile.defines(EdgeCase::AlignedAllocInvalid),
         nonmultiple_sizes: profile.defines(EdgeCase::AlignedAllocNonmultiple),
         invalid_memalign: profile.defines(EdgeCase::MemalignInvalid),
-        hooked,
+        hooked: edition.is_some(),
+        geometry: edition.unwrap_or_default().geometry(),
     }
 }
 
-/// Whether the subject is of CPython's kind, with hooks on its sources.
-fn is_hooked(options: &CheckOptions) -> bool {
-    match &options.subject {
-        SubjectSpec::Reference => true,
-        SubjectSpec::Mutant(name) => Mutant::named(name).is_some_and(Mutant::is_of_reference),
-        SubjectSpec::System | SubjectSpec::Library { .. } => false,
+/// The edition of CPython that a subject of that kind is like. Such a subject has hooks on its sources.
+pub(super) fn edition(subject: &SubjectSpec) -> Option<Edition> {
+    match subject {
+        SubjectSpec::Reference(edition) => Some(*edition),
+        SubjectSpec::Mutant(name) => Mutant::named(name)
+            .is_some_and(Mutant::is_of_reference)
+            .then_some(Edition::USUAL),
+        SubjectSpec::System | SubjectSpec::Library { .. } => None,
     }
 }
 
@@ -248,7 +263,7 @@ fn finish(
             .push("the program was cut short: give it more time with --time".into());
     }
     cases.extend(library_cases(&info, &rules, &said));
-    let hooked = is_hooked(options);
+    let hooked = edition(&options.subject).is_some();
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {

@@ -6,6 +6,7 @@ use super::protocol::{Carrier, FileId, Found, Hello};
 use super::supervisor::{Launch, StartError, Worker};
 use super::verdict::{EntryPoint, Provider, SubjectInfo};
 use super::{CheckError, Names, SubjectSpec};
+use crate::pymalloc::Edition;
 use crate::shadow::Death;
 use crate::subject::Native;
 use crate::subject::mutants::Mutant;
@@ -47,9 +48,21 @@ pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, Che
         patience,
     };
     match subject {
-        SubjectSpec::Reference => {
-            let info = info("reference", "reference", None, "reference".into());
-            start(built_in("reference", Carrier::Reference), info)
+        SubjectSpec::Reference(edition) => {
+            let usual = *edition == Edition::USUAL;
+            let arguments = match usual {
+                true => "reference".into(),
+                false => format!("reference --layout {edition}"),
+            };
+            let mut info = info("reference", "reference", None, arguments);
+            let layout = edition.build.layout();
+            info.notes.extend(
+                (!usual).then(|| format!("layout {layout}, as CPython {} has it", edition.version)),
+            );
+            start(
+                built_in("reference", Carrier::Reference(edition.to_string())),
+                info,
+            )
         }
         SubjectSpec::System => {
             let symbols = plain_symbols();

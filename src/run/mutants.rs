@@ -1,7 +1,7 @@
 //! The checker checked: every mutant must be found, by the check of its own rule and by no other.
 
 use super::campaign::{self, Budget, Campaign};
-use super::check::{chosen_vocabulary, usual_profile};
+use super::check::{chosen_vocabulary, edition, usual_profile};
 use super::plan::Plan;
 use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
 use crate::spec::{Catalogue, RuleId};
@@ -94,12 +94,12 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     let subject = SubjectSpec::Mutant(mutant.name().to_owned());
     let mut launched = launch::launch(&subject, PATIENCE)?;
     let learned = campaign::learn(&mut launched, PATIENCE)?;
-    let profile = profile_with(mutant, rule)?;
+    let profile = profile_with(&subject, rule)?;
     let rules = profile.rules();
     let vocabulary = chosen_vocabulary(
         &profile,
         &launched.info,
-        mutant.is_of_reference(),
+        edition(&subject),
         MAX_MEMORY,
         learned.boundaries,
     );
@@ -150,11 +150,11 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
 }
 
 /// The usual profile of the mutant, and with it the first that has the rule if the usual one has not.
-fn profile_with(mutant: Mutant, rule: RuleId) -> Result<crate::spec::Profile, CheckError> {
+fn profile_with(subject: &SubjectSpec, rule: RuleId) -> Result<crate::spec::Profile, CheckError> {
     let catalogue = Catalogue::embedded();
-    let usual = usual_profile(mutant.is_of_reference());
+    let usual = usual_profile(edition(subject));
     let unknown = |error: crate::spec::UnknownProfile| CheckError::Internal(error.to_string());
-    let profile = catalogue.profile(usual).map_err(unknown)?;
+    let profile = catalogue.profile(&usual).map_err(unknown)?;
     if profile.has(rule) {
         return Ok(profile);
     }
@@ -168,6 +168,6 @@ fn profile_with(mutant: Mutant, rule: RuleId) -> Result<crate::spec::Profile, Ch
             .iter()
             .find(|profile| profile.has(rule))
     });
-    let name = other.map_or(usual.to_owned(), |other| format!("{usual}+{}", other.id()));
+    let name = other.map_or(usual.clone(), |other| format!("{usual}+{}", other.id()));
     catalogue.profile(&name).map_err(unknown)
 }

@@ -1,5 +1,6 @@
 //! What a check is asked to do, what it tells on the way, and why it may not happen at all.
 
+use crate::pymalloc::Edition;
 use crate::spec::RuleId;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +20,8 @@ pub enum Names {
 /// The allocator to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubjectSpec {
-    /// The built-in reference pymalloc.
-    Reference,
+    /// The built-in reference pymalloc, as in this edition of CPython.
+    Reference(Edition),
     /// The C library's own `malloc`.
     System,
     /// A shared library.
@@ -41,7 +42,7 @@ pub enum SubjectSpec {
 pub struct CheckOptions {
     /// The allocator.
     pub subject: SubjectSpec,
-    /// The profile's id; without one, `linux` for a C library and the newest `cpython` for the reference.
+    /// The profile's id; without one, `linux` for a C library and that of its version for the reference.
     pub profile: Option<String>,
     /// The seed of every random choice.
     pub seed: u64,

@@ -1,6 +1,7 @@
 //! What a supervisor and a worker say to each other.
 
 use super::Ending;
+use crate::pymalloc::Edition;
 use crate::shadow::{Conduct, Finding, LiveBlock, Muted, Outcome};
 use crate::spec::{RuleId, RuleSet};
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,8 @@ pub struct Calling {
 /// What carries the subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Carrier {
-    /// The reference in the worker itself.
-    Reference,
+    /// The reference in the worker itself, of the edition of this name.
+    Reference(String),
     /// The mutant of this name in the worker itself.
     Mutant(String),
     /// Symbols that the dynamic linker finds: a preloaded library, or the C library.
@@ -128,6 +129,17 @@ pub enum Ended {
     OutOfTime,
     /// The harness could not do its part.
     Failed(String),
+}
+
+impl Carrier {
+    /// The edition of CPython that the subject is like; the usual one for subjects that are like none.
+    pub fn edition(&self) -> Edition {
+        match self {
+            // The name was made of an edition.
+            Carrier::Reference(name) => name.parse().unwrap_or_default(),
+            _ => Edition::USUAL,
+        }
+    }
 }
 
 impl From<Ending> for Ended {

@@ -12,6 +12,7 @@ use super::resolve;
 use super::shared::{self, Shared};
 use super::strays;
 use crate::program::Program;
+use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
 use crate::subject::mutants::Mutant;
@@ -89,7 +90,21 @@ fn open_shared(calling: &Calling) -> io::Result<Shared> {
 
 fn serve(calling: &Calling, shared: &Shared) -> ! {
     match &calling.carrier {
-        Carrier::Reference => serve_built_in(calling, shared, Reference::new),
+        Carrier::Reference(_) => {
+            struct Serve<'a>(&'a Calling, &'a Shared);
+            impl Visitor for Serve<'_> {
+                type Output = ();
+                fn visit<L: Layout + 'static>(self) {
+                    serve_built_in(self.0, self.1, Reference::<Sound, L>::with_layout)
+                }
+            }
+            calling
+                .carrier
+                .edition()
+                .build
+                .visit(Serve(calling, shared));
+            end(USELESS)
+        }
         Carrier::Mutant(name) => match Mutant::named(name) {
             Some(Mutant::Faulty(fault)) => {
                 serve_built_in(calling, shared, move || Faulty::new(Some(fault)))
@@ -135,12 +150,19 @@ fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hell
 }
 
 fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
+    let geometry = calling.carrier.edition().geometry();
     let is_foreign = matches!(
         calling.carrier,
         Carrier::Linked { .. } | Carrier::Opened { .. }
     );
     if calling.once {
-        obey(shared, calling.supervisor as i32, is_foreign, make);
+        obey(
+            shared,
+            calling.supervisor as i32,
+            is_foreign,
+            geometry,
+            make,
+        );
     }
     // SAFETY: a plain request to the kernel.
     let worker = unsafe { libc::getpid() };
@@ -150,7 +172,7 @@ fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn()
         reset_signals();
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            0 => obey(shared, worker, is_foreign, make),
+            0 => obey(shared, worker, is_foreign, geometry, make),
             child if child > 0 => {
                 shared.set_child(child);
                 let status = wait_for(child);
@@ -190,7 +212,13 @@ fn wait_for(child: i32) -> i32 {
 }
 
 /// Deals with one order, reports, and ends the process, at the latest with its parent.
-fn obey<S: Subject>(shared: &Shared, parent: i32, is_foreign: bool, make: impl FnOnce() -> S) -> ! {
+fn obey<S: Subject>(
+    shared: &Shared,
+    parent: i32,
+    is_foreign: bool,
+    geometry: Geometry,
+    make: impl FnOnce() -> S,
+) -> ! {
     // SAFETY: plain requests to the kernel.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
@@ -214,7 +242,7 @@ fn obey<S: Subject>(shared: &Shared, parent: i32, is_foreign: bool, make: impl F
             let conduct = conduct(rules, &muted, stores, closely);
             let attempt = || {
                 shared::program_of(shared, rule).and_then(|program| {
-                    let shadow = Shadow::new(shared.ledger(), conduct)?;
+                    let shadow = Shadow::new(shared.ledger(), conduct)?.of_layout(geometry);
                     Ok(run(
                         Executor::new(make(), shadow, shared.ledger(), deadline),
                         &program,

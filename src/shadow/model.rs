@@ -11,6 +11,7 @@ use super::ledger::{Choice, Ledger};
 use super::occupancy::{ADDRESS_END, Mark, Occupancy, prefetch};
 use super::{Evidence, Finding, Moment, Outcome};
 use crate::program::{Call, Expect, Op, Program, Slot};
+use crate::pymalloc::{Edition, Geometry};
 use crate::spec::{RuleId, RuleSet};
 use std::cell::Cell;
 use std::io;
@@ -141,6 +142,8 @@ pub struct Shadow<'l> {
     pub(super) blocks: Vec<Block>,
     pub(super) ledger: &'l Ledger,
     pub(super) conduct: Conduct,
+    /// The numbers of the subject's layout, if it is of CPython's kind.
+    pub(super) geometry: Geometry,
     /// The rule the program was made for.
     pub(super) purpose: Option<RuleId>,
     /// Whether the process may map only so much.
@@ -180,13 +183,14 @@ impl<'l> Shadow<'l> {
             blocks: Vec::new(),
             ledger,
             conduct,
+            geometry: Edition::USUAL.geometry(),
             purpose: None,
             limited: false,
             starved: false,
             last_gave: true,
             earlier: Vec::new(),
             bound_held: true,
-            books: Books::default(),
+            books: Books::NEW,
             undead: Vec::with_capacity(8),
             reserved: Vec::new(),
             live: 0,
@@ -195,6 +199,12 @@ impl<'l> Shadow<'l> {
             outcomes: Vec::new(),
             found: Cell::new(None),
         })
+    }
+
+    /// The shadow of a subject of CPython's kind that has this layout.
+    #[must_use]
+    pub fn of_layout(self, geometry: Geometry) -> Shadow<'l> {
+        Shadow { geometry, ..self }
     }
 
     /// Takes memory for what no block may have: these ranges, and the model's own tables.

@@ -196,10 +196,15 @@ impl ProfileEntry {
         Ok(profile)
     }
 
-    /// The level that a rule gives this profile: by its name, else by its family, else the rule's own.
+    /// The level that a rule gives this profile: by its name, else by its family, else the rule's own. A rule of the
+    /// family is one of those members that have the entry points for it.
     fn level_of(&self, rule: &Rule) -> Option<Level> {
         let names = || [Some(&self.id), self.family.as_ref()].into_iter().flatten();
-        names().any(|name| rule.profiles.contains(name)).then(|| {
+        let missing = rule.missing_calls(|call| self.entry_points.contains(call));
+        let has = |name: &String| {
+            rule.profiles.contains(name) && (missing.is_empty() || *name == self.id)
+        };
+        names().any(has).then(|| {
             names()
                 .find_map(|name| rule.levels.get(name))
                 .copied()

@@ -65,10 +65,21 @@ fn the_rules_of_a_section_stand_together() {
 fn every_profile_has_rules_and_entry_points() {
     for profile in Catalogue::embedded().profiles() {
         assert!(!profile.rules().is_empty(), "{}", profile.id());
-        for core in ["malloc", "calloc", "realloc", "free"] {
+        for core in ["malloc", "realloc", "free"] {
             assert!(profile.promises(core), "{} without {core}", profile.id());
         }
         assert!(!profile.title().is_empty() && !profile.document().is_empty());
+    }
+}
+
+#[test]
+fn cpython_has_calloc_since_3_5() {
+    for (name, has) in [("2.7", false), ("3.4", false), ("3.5", true), ("3.9", true)] {
+        let profile = profile(&format!("cpython-{name}"));
+        assert_eq!(profile.promises("calloc"), has, "{name}");
+        assert_eq!(profile.has(RuleId::CallocZero), has, "{name}");
+        assert_eq!(profile.has(RuleId::CallocSmallNoRaw), has, "{name}");
+        assert!(profile.has(RuleId::Threshold512), "{name}");
     }
 }
 

@@ -39,23 +39,31 @@ use crate::pymalloc::{
 };
 use crate::spec::RuleId;
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ptr;
 use std::rc::Rc;
 
 /// Requests written down at most between two calls of [`Subject::clear_events`]; more than one call can make.
 const EVENTS: usize = 64;
 
-type Heap<F> = Pymalloc<P16kR64, RawHook<F>, ArenaHook<F>, F>;
+type Heap<F, L> = Pymalloc<L, RawHook<F>, ArenaHook<F, L>, F>;
 
 /// pymalloc over hooked sources.
-pub struct Reference<F: Faults = Sound> {
-    heap: Box<Heap<F>>,
+pub struct Reference<F: Faults = Sound, L: Layout = P16kR64> {
+    heap: Box<Heap<F, L>>,
     log: Log,
 }
 
 impl Reference {
-    /// The reference as it should be.
+    /// The reference as it should be, in the layout of today's CPython.
     pub fn new() -> Reference {
+        Reference::with_layout()
+    }
+}
+
+impl<L: Layout> Reference<Sound, L> {
+    /// The reference as it should be.
+    pub fn with_layout() -> Reference<Sound, L> {
         Reference::assemble(Sound)
     }
 }
@@ -73,8 +81,8 @@ impl Reference<Planted> {
     }
 }
 
-impl<F: Faults> Reference<F> {
-    fn assemble(faults: F) -> Reference<F> {
+impl<F: Faults, L: Layout> Reference<F, L> {
+    fn assemble(faults: F) -> Reference<F, L> {
         let log = Log::new();
         let raw = RawHook {
             log: log.clone(),
@@ -87,8 +95,9 @@ impl<F: Faults> Reference<F> {
             log: log.clone(),
             failing: Countdown(0),
             shift: 0,
-            default: Mmap::aligned(P16kR64::ARENA_SIZE, faults),
+            default: Mmap::aligned(L::ARENA_SIZE, faults),
             mappings: Vec::new(),
+            layout: PhantomData,
         };
         Reference {
             heap: Box::new(Heap::with_faults(raw, arenas, faults)),
@@ -97,7 +106,7 @@ impl<F: Faults> Reference<F> {
     }
 }
 
-impl<F: Faults> Subject for Reference<F> {
+impl<F: Faults, L: Layout> Subject for Reference<F, L> {
     const HOOKED: bool = true;
 
     fn provides(&self, call: Call) -> bool {
@@ -310,12 +319,13 @@ unsafe impl Raw for LoggedLibrary {
 }
 
 /// The hook on the arena allocator.
-struct ArenaHook<F> {
+struct ArenaHook<F, L> {
     log: Log,
     failing: Countdown,
     shift: usize,
     default: Mmap<F>,
     mappings: Vec<Mapping>,
+    layout: PhantomData<L>,
 }
 
 /// What an arena that was handed out is part of.
@@ -326,7 +336,7 @@ struct Mapping {
 }
 
 // SAFETY: null, or the inside of what the default returns.
-unsafe impl<F: Faults> ArenaSource for ArenaHook<F> {
+unsafe impl<F: Faults, L: Layout> ArenaSource for ArenaHook<F, L> {
     fn alloc(&mut self, size: usize) -> *mut u8 {
         let arena = if self.failing.strikes() {
             ptr::null_mut()
@@ -357,14 +367,14 @@ unsafe impl<F: Faults> ArenaSource for ArenaHook<F> {
     }
 }
 
-impl<F: Faults> ArenaHook<F> {
+impl<F: Faults, L: Layout> ArenaHook<F, L> {
     fn map(&mut self, size: usize) -> *mut u8 {
         // Behind a displaced arena there is room for a pool, so that one that reaches too far is seen to, instead of
         // ending the process.
         let room = if self.shift == 0 {
             0
         } else {
-            self.shift + P16kR64::POOL_SIZE
+            self.shift + L::POOL_SIZE
         };
         let size = size + room;
         let base = self.default.alloc(size);

@@ -219,6 +219,29 @@ fn the_reference_conforms_and_every_rule_is_exercised() {
 }
 
 #[test]
+fn the_reference_conforms_in_every_layout() {
+    let room = Room::new();
+    for (layout, profile) in [
+        ("p27old", "cpython-2.7"),
+        ("2.7.16", "cpython-2.7"),
+        ("3.4", "cpython-3.4"),
+        ("3.6+p4k16", "cpython-3.6"),
+        ("p4k8", "cpython-3.7"),
+        ("3.8", "cpython-3.8"),
+        ("3.9", "cpython-3.9"),
+        ("3.10", "cpython-3.10"),
+        ("p16k-huge", "cpython-3.14"),
+        ("p4k16-noradix", "cpython-3.14"),
+    ] {
+        let report = room.check("reference", &["--layout", layout, "--strict"]);
+        assert_eq!(report.json["profile"], profile, "{layout}");
+        assert!(report.findings().is_empty(), "{}", report.summary());
+        let unexercised = report.rules().iter().find(|rule| rule["verdict"] != "pass");
+        assert_eq!(unexercised, None, "{layout}");
+    }
+}
+
+#[test]
 fn a_table_a_line_of_summary_and_nothing_on_stderr() {
     let room = Room::new();
     let run = room.run(room.command(&["check", "system", "--time", "2s", "--profile", "c99"]));

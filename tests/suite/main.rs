@@ -8,6 +8,7 @@ mod cli;
 mod debian;
 mod faulty;
 mod hostile;
+mod lockstep;
 mod mutants;
 mod odd_but_correct;
 mod report;

@@ -1,47 +1,63 @@
 //! CPython's small-object allocator: its size classes, its threshold, its limits and what its realloc does. For subjects
 //! whose requests to their sources can be seen.
 //!
-//! Numbers are those of 64-bit CPython 3.10 and later: classes 16 bytes apart up to 512.
+//! How far classes lie apart and where they end is what the subject's layout says.
 
 use super::script::{Kit, Request, Script};
 use crate::program::op::{Call, Expect, Program, Slot};
+use crate::pymalloc::Geometry;
 use crate::spec::RuleId;
 
-/// The step from one class to the next, and the size of the smallest.
-const STEP: u64 = 16;
-/// The largest size that pools serve.
-const THRESHOLD: u64 = 512;
 /// `PY_SSIZE_T_MAX`.
 const LIMIT: u64 = i64::MAX as u64;
+
+/// The classes of a layout.
+#[derive(Clone, Copy)]
+struct Classes {
+    /// The step from one class to the next, and the size of the smallest.
+    step: u64,
+    /// The largest size that pools serve.
+    threshold: u64,
+}
+
+impl Classes {
+    fn of(geometry: &Geometry) -> Classes {
+        Classes {
+            step: geometry.alignment as u64,
+            threshold: geometry.threshold as u64,
+        }
+    }
+
+    /// The size of every class.
+    fn all(self) -> impl Iterator<Item = u64> {
+        (1..=self.threshold / self.step).map(move |class| class * self.step)
+    }
+
+    /// The class that serves `size` bytes, at least 1.
+    fn of_size(self, size: u64) -> u64 {
+        size.next_multiple_of(self.step)
+    }
+}
 
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     if !kit.vocabulary.hooked {
         return;
     }
-    threshold(out);
+    let classes = Classes::of(&kit.vocabulary.geometry);
+    threshold(classes, out);
     zero(out);
     limits(out);
-    classes(out);
-    shrinking(out);
-    growing(out);
-    crossing(out);
+    ends_of_classes(classes, out);
+    shrinking(classes, out);
+    growing(classes, out);
+    crossing(classes, out);
 }
 
-/// The size of every class.
-fn all_classes() -> impl Iterator<Item = u64> {
-    (1..=THRESHOLD / STEP).map(|class| class * STEP)
-}
-
-/// The class that serves `size` bytes, at least 1.
-fn class_of(size: u64) -> u64 {
-    size.next_multiple_of(STEP)
-}
-
-fn threshold(out: &mut Vec<Program>) {
+fn threshold(classes: Classes, out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::Threshold512);
-    for size in [
-        0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 257, 496, 497, 511, 512, 513, 514, 600, 5000,
-    ] {
+    let most = classes.threshold;
+    let edges = (most - 16..=most + 2).chain([0, 1, 15, 16, 17, 31, 32, 33, 600, 5000]);
+    for size in edges {
         let block = script.malloc(size);
         script.malloc(size);
         script.free(block);
@@ -49,15 +65,15 @@ fn threshold(out: &mut Vec<Program>) {
     out.push(script.finish());
 
     let mut script = Script::new(RuleId::ThresholdCalloc);
+    let most = classes.threshold;
     for (count, size) in [
-        (1, 512),
-        (2, 256),
-        (512, 1),
-        (16, 32),
-        (1, 513),
-        (3, 171),
+        (1, most),
+        (2, most / 2),
+        (most, 1),
+        (16, most / 16),
+        (1, most + 1),
+        (3, most / 3 + 1),
         (3, 200),
-        (171, 3),
         (600, 1),
     ] {
         script.calloc(count, size);
@@ -66,7 +82,7 @@ fn threshold(out: &mut Vec<Program>) {
     out.push(script.finish());
 
     let mut script = Script::new(RuleId::CallocSmallNoRaw);
-    for size in 1..=THRESHOLD {
+    for size in 1..=classes.threshold {
         let block = script.calloc(1, size);
         script.free(block);
     }
@@ -185,36 +201,38 @@ fn limits(out: &mut Vec<Program>) {
 }
 
 /// Fresh pools, at both ends of every class.
-fn classes(out: &mut Vec<Program>) {
+fn ends_of_classes(classes: Classes, out: &mut Vec<Program>) {
     for rule in [
         RuleId::ClassIndex,
         RuleId::ClassUsable,
         RuleId::AlignPymalloc,
     ] {
         let mut script = Script::new(rule);
-        for class in all_classes() {
+        for class in classes.all() {
             script.mallocs(4, class);
-            script.mallocs(4, class - STEP + 1);
+            script.mallocs(4, class - classes.step + 1);
             script.mallocs(4, class);
         }
         script.sweep();
         out.push(script.finish());
     }
     let mut script = Script::new(RuleId::AlignPymalloc);
-    let slots: Vec<Slot> = (1..=THRESHOLD).map(|size| script.malloc(size)).collect();
+    let slots: Vec<Slot> = (1..=classes.threshold)
+        .map(|size| script.malloc(size))
+        .collect();
     script.sweep();
     script.free_all(&slots);
     out.push(script.finish());
 }
 
 /// A block stays where it is if more than three quarters of its class are still needed.
-fn shrinking(out: &mut Vec<Program>) {
-    for classes in all_classes().collect::<Vec<u64>>().chunks(4) {
+fn shrinking(classes: Classes, out: &mut Vec<Program>) {
+    for some in classes.all().collect::<Vec<u64>>().chunks(4) {
         let mut quarter = Script::new(RuleId::ShrinkQuarter);
         let mut target = Script::new(RuleId::ShrinkMoveTarget);
-        for &class in classes {
+        for &class in some {
             let stays = class * 3 / 4 + 1;
-            for requested in [class, class - STEP + 1] {
+            for requested in [class, class - classes.step + 1] {
                 let block = quarter.malloc(requested);
                 quarter.realloc(block, stays);
                 quarter.expect(Expect::SamePointer);
@@ -222,7 +240,7 @@ fn shrinking(out: &mut Vec<Program>) {
                 quarter.realloc(block, stays - 1);
                 quarter.expect(Expect::OtherPointer);
             }
-            let smaller = all_classes().filter(|&to| 4 * to <= 3 * class);
+            let smaller = classes.all().filter(|&to| 4 * to <= 3 * class);
             for to in std::iter::once(0).chain(smaller) {
                 let block = target.malloc(class);
                 target.realloc(block, to);
@@ -235,10 +253,10 @@ fn shrinking(out: &mut Vec<Program>) {
     }
     // The very size it has already: even that may be a move.
     let mut script = Script::new(RuleId::ShrinkSameClassMoves);
-    for size in 1..=THRESHOLD {
+    for size in 1..=classes.threshold {
         let block = script.malloc(size);
         script.realloc(block, size);
-        let stays = 4 * size > 3 * class_of(size);
+        let stays = 4 * size > 3 * classes.of_size(size);
         script.expect(if stays {
             Expect::SamePointer
         } else {
@@ -249,12 +267,12 @@ fn shrinking(out: &mut Vec<Program>) {
     out.push(script.finish());
 }
 
-fn growing(out: &mut Vec<Program>) {
+fn growing(classes: Classes, out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::GrowWithinClass);
-    for class in all_classes() {
-        let block = script.malloc(class - STEP + 1);
+    for class in classes.all() {
+        let block = script.malloc(class - classes.step + 1);
         script.malloc(class);
-        for size in class - STEP + 2..=class {
+        for size in class - classes.step + 2..=class {
             script.realloc(block, size);
             if 4 * size > 3 * class {
                 script.expect(Expect::SamePointer);
@@ -266,7 +284,7 @@ fn growing(out: &mut Vec<Program>) {
 }
 
 /// From pools to the raw domain, never back.
-fn crossing(out: &mut Vec<Program>) {
+fn crossing(classes: Classes, out: &mut Vec<Program>) {
     for rule in [
         RuleId::CrossUp,
         RuleId::CrossDownStaysRaw,
@@ -276,10 +294,11 @@ fn crossing(out: &mut Vec<Program>) {
         RuleId::HookPairing,
     ] {
         let mut script = Script::new(rule);
-        for class in all_classes().step_by(3) {
+        for class in classes.all().step_by(3) {
             let block = script.malloc(class);
             script.malloc(class);
-            for size in [513, 600, 5000, 600, 512, 100, 1, 100_000, class] {
+            let most = classes.threshold;
+            for size in [most + 1, 600, 5000, 600, most, 100, 1, 100_000, class] {
                 script.realloc(block, size);
             }
             let large = script.calloc(3, 200);

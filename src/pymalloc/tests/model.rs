@@ -160,7 +160,7 @@ impl<L: Layout> Model<L> {
             self.usable.insert(0, base);
             return;
         };
-        if free == total && position + 1 < self.usable.len() {
+        if free == total && !(L::KEEPS_LAST && position + 1 == self.usable.len()) {
             self.usable.remove(position);
             self.arenas.remove(&base);
             self.pools.retain(|_, pool| pool.arena != base);

@@ -5,6 +5,7 @@ use super::world::{Watch, Watched};
 use crate::pymalloc::*;
 
 type Map = <P16kR64 as Layout>::Map;
+type Map48 = <P16kR48 as Layout>::Map;
 const ARENA: usize = P16kR64::ARENA_SIZE;
 
 /// A map, and raw memory for it.
@@ -47,6 +48,52 @@ fn an_empty_map_contains_nothing() {
 #[test]
 fn nodes_have_cpythons_sizes() {
     assert_eq!(Map::NODE_SIZES, [262_144, 131_072]);
+    assert_eq!(Map48::NODE_SIZES, [8192, 2048]);
+    assert_eq!(<P16kHuge as Layout>::Map::NODE_SIZES, [262_144, 65_536]);
+    assert_eq!(<P4k16 as Layout>::Map::NODE_SIZES, [0, 0]);
+}
+
+#[test]
+fn of_3_10_only_48_bits_count() {
+    let (_, mut raw, _watch) = map();
+    let mut map = Box::new(Map48::EMPTY);
+    let base = 0x1234_56a0_0000_usize;
+    map.insert(base, &mut raw).unwrap();
+    for bit in 20..48 {
+        assert!(!map.contains(base ^ 1 << bit), "bit {bit}");
+    }
+    for bit in 48..64 {
+        assert!(map.contains(base ^ 1 << bit), "bit {bit}");
+    }
+}
+
+#[test]
+fn of_the_old_every_bit_counts_and_nobody_is_asked() {
+    fn exact<L: Layout>() {
+        let (_, mut raw, watch) = map();
+        watch.settle();
+        let mut map = Box::new(L::Map::EMPTY);
+        let base = 0x0123_4567_89a0_1010_usize;
+        map.insert(base, &mut raw).unwrap();
+        assert_eq!(watch.asked(), []);
+        for bit in L::ARENA_SIZE.ilog2()..64 {
+            assert!(!map.contains(base ^ 1 << bit), "bit {bit}");
+        }
+        for (address, inside) in [
+            (base - 1, false),
+            (base, true),
+            (base + L::ARENA_SIZE - 1, true),
+            (base + L::ARENA_SIZE, false),
+        ] {
+            assert_eq!(map.contains(address), inside);
+        }
+        map.remove(base);
+        assert!(!map.contains(base) && !map.contains(base + L::ARENA_SIZE - 1));
+    }
+    exact::<P27old>();
+    exact::<P4k8>();
+    exact::<P4k16k1>();
+    exact::<P4k16NoRadix>();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! What such a subject returns is one half of its conduct; the other is what it asks of the raw domain and of the arena
 //! allocator, and when. Both are compared here with what a request of that kind must lead to. The comparison knows the
-//! constants of the layout and nothing of the implementation.
+//! numbers of the layout ([`Shadow::of_layout`]) and nothing of the implementation.
 
 mod requests;
 mod resizing;
@@ -12,25 +12,14 @@ use super::block::Block;
 use super::model::{At, Checked, Reply, Request, Shadow};
 use super::{Event, Evidence};
 use crate::program::{Call, Op};
+use crate::pymalloc::{Geometry, MAX_CLASSES, Nothing};
 use crate::spec::RuleId;
 
-/// Largest request served from pools.
-const THRESHOLD: u64 = 512;
-/// Distance of size classes, and alignment of blocks in pools.
-const ALIGNMENT: u64 = 16;
-/// Bytes of a pool, at a multiple of as many.
-const POOL: u64 = 16 << 10;
-/// Bytes of an arena.
-const ARENA: u64 = 1 << 20;
-/// Size classes.
-const CLASSES: usize = (THRESHOLD / ALIGNMENT) as usize;
 /// `PY_SSIZE_T_MAX`.
 const SIGNED_MAX: u64 = i64::MAX as u64;
-/// Bytes of the two kinds of radix node, which are no user's request.
-const NODES: [usize; 2] = [131_072, 262_144];
 
 /// What is remembered between operations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Books {
     /// Where arenas are.
     arenas: Vec<u64>,
@@ -39,9 +28,20 @@ pub(super) struct Books {
     /// Blocks the subject counted after the last operation.
     counted: Option<usize>,
     /// The last block handed out of each class.
-    last: [u64; CLASSES],
+    last: [u64; MAX_CLASSES],
     /// Whether a block was given back or moved since the program began.
     used: bool,
+}
+
+impl Books {
+    /// Nothing happened yet.
+    pub const NEW: Books = Books {
+        arenas: Vec::new(),
+        shift: 0,
+        counted: None,
+        last: [0; MAX_CLASSES],
+        used: false,
+    };
 }
 
 /// One operation with what it led to.
@@ -53,6 +53,7 @@ struct Deed<'e> {
     /// The bytes asked for.
     size: u64,
     events: &'e [Event],
+    geometry: Geometry,
 }
 
 impl Deed<'_> {
@@ -64,13 +65,18 @@ impl Deed<'_> {
                 let own = self.before.address;
                 result == 0 && (own == 0 || block as u64 != own)
             }
-            Event::RawCalloc {
-                count: 1,
-                size,
-                result,
-            } => result == 0 && NODES.contains(&size),
+            Event::RawCalloc { result, .. } => result == 0 && self.is_node(*event),
             _ => false,
         })
+    }
+
+    /// Whether a request is for a node of the allocator's address map, and not what the caller asked for.
+    fn is_node(&self, event: Event) -> bool {
+        let Event::RawCalloc { count: 1, size, .. } = event else {
+            return false;
+        };
+        let op = &self.at.op;
+        self.geometry.is_node(size) && (op.call, op.a, op.b) != (Call::Calloc, 1, size as u64)
     }
 
     /// The requests to the raw domain that are about the block and not about the allocator's own books.
@@ -78,18 +84,16 @@ impl Deed<'_> {
         let own = self.before.address;
         let asked = self.size;
         let null = !self.before.is_live() && self.at.op.call == Call::Realloc;
-        self.events
-            .iter()
-            .copied()
-            .filter(move |event| match *event {
-                Event::RawMalloc { .. } | Event::RawFree { .. } => true,
-                Event::RawCalloc { count, size, .. } => !(count == 1 && NODES.contains(&size)),
-                Event::RawRealloc { block, size, .. } => {
-                    // The vector of arenas also begins with the realloc of nothing.
-                    own != 0 && block as u64 == own || null && block == 0 && size as u64 == asked
-                }
-                Event::Library { .. } | Event::ArenaAlloc { .. } | Event::ArenaFree { .. } => false,
-            })
+        let requests = self.events.iter().copied();
+        requests.filter(move |event| match *event {
+            Event::RawMalloc { .. } | Event::RawFree { .. } => true,
+            Event::RawCalloc { .. } => !self.is_node(*event),
+            Event::RawRealloc { block, size, .. } => {
+                // The vector of arenas also begins with the realloc of nothing.
+                own != 0 && block as u64 == own || null && block == 0 && size as u64 == asked
+            }
+            Event::Library { .. } | Event::ArenaAlloc { .. } | Event::ArenaFree { .. } => false,
+        })
     }
 
     /// Whether a request about the block was refused by the raw domain.
@@ -102,6 +106,38 @@ impl Deed<'_> {
                     | Event::RawRealloc { result: 0, .. }
             )
         })
+    }
+
+    /// Whether pools serve a request of `size` bytes.
+    fn is_small(&self, size: u64) -> bool {
+        size >= 1 && size <= self.threshold()
+    }
+
+    fn threshold(&self) -> u64 {
+        self.geometry.threshold as u64
+    }
+
+    fn alignment(&self) -> u64 {
+        self.geometry.alignment as u64
+    }
+
+    /// Bytes of a pool, which lies at a multiple of as many.
+    fn pool(&self) -> u64 {
+        self.geometry.pool as u64
+    }
+
+    fn arena(&self) -> u64 {
+        self.geometry.arena as u64
+    }
+
+    /// The size of the class that a small request is served from.
+    fn class_size(&self, size: u64) -> u64 {
+        size.max(1).next_multiple_of(self.alignment())
+    }
+
+    /// The size that the raw domain is asked for by a malloc of 0 bytes.
+    fn nothing(&self) -> usize {
+        usize::from(self.geometry.nothing == Nothing::OneByte)
     }
 
     /// What reached the raw domain, in words.
@@ -126,11 +162,6 @@ fn in_words(event: Event) -> String {
     }
 }
 
-/// The size of the class that a small request is served from.
-fn class_size(size: u64) -> u64 {
-    size.max(1).next_multiple_of(ALIGNMENT)
-}
-
 impl Shadow<'_> {
     /// Compares what an operation led to with what CPython's rules say. `counted` is the number of blocks that the
     /// subject counts now, if it was asked.
@@ -153,6 +184,7 @@ impl Shadow<'_> {
             address: reply.value,
             size: op.size().unwrap_or(u64::MAX),
             events,
+            geometry: self.geometry,
         };
         self.audit_sources(&deed)?;
         self.note_provenance(&deed);
@@ -184,7 +216,7 @@ impl Shadow<'_> {
             block.class = if stayed {
                 deed.before.class
             } else {
-                class_size(deed.size)
+                deed.class_size(deed.size)
             };
         }
     }

@@ -1,7 +1,8 @@
 //! What an allocation must lead to.
 
-use super::{ALIGNMENT, CLASSES, Deed, POOL, SIGNED_MAX, THRESHOLD, class_size};
+use super::{Deed, SIGNED_MAX};
 use crate::program::Call;
+use crate::pymalloc::Nothing;
 use crate::shadow::model::{Checked, Shadow};
 use crate::shadow::{Event, Evidence};
 use crate::spec::RuleId;
@@ -20,7 +21,7 @@ impl Shadow<'_> {
                 "no request at all".into()
             });
         }
-        if null_realloc && (deed.size == 0 || deed.size > THRESHOLD) {
+        if null_realloc && !deed.is_small(deed.size) {
             let as_malloc = deed
                 .requests()
                 .all(|event| !matches!(event, Event::RawRealloc { .. }));
@@ -33,7 +34,7 @@ impl Shadow<'_> {
         }
         match deed.size {
             0 => self.audit_nothing(deed),
-            1..=THRESHOLD => self.audit_small(deed, RuleId::Threshold512),
+            size if deed.is_small(size) => self.audit_small(deed, RuleId::Threshold512),
             _ => self.audit_large_malloc(deed),
         }
     }
@@ -48,9 +49,11 @@ impl Shadow<'_> {
             deed,
             RuleId::ZeroNotInPools,
             size_asked.is_some() || deed.address == 0,
-            || "raw malloc(0)".into(),
+            || format!("raw malloc({})", deed.nothing()),
         )?;
-        if let Some(size) = size_asked {
+        if deed.geometry.nothing != Nothing::OneByte
+            && let Some(size) = size_asked
+        {
             let library = deed.events.iter().find_map(|event| match *event {
                 Event::Library { count: 1, size } => Some(size),
                 _ => None,
@@ -94,37 +97,29 @@ impl Shadow<'_> {
     fn audit_place(&mut self, deed: &Deed<'_>) -> Checked {
         let address = deed.address;
         self.ledger.count(RuleId::AlignPymalloc);
-        if !address.is_multiple_of(ALIGNMENT) {
-            let evidence = Evidence::Misaligned {
-                address,
-                alignment: ALIGNMENT,
-            };
+        let alignment = deed.alignment();
+        if !address.is_multiple_of(alignment) {
+            let evidence = Evidence::Misaligned { address, alignment };
             return self.broken(deed.at, RuleId::AlignPymalloc, evidence);
         }
-        let class = class_size(deed.size);
+        let class = deed.class_size(deed.size);
         self.ledger.count(RuleId::ClassUsable);
-        let pool = address & !(POOL - 1);
-        if address + class > pool + POOL {
+        let pool = address & !(deed.pool() - 1);
+        let end = pool + deed.pool();
+        if address + class > end {
             return self.ruined(
                 deed.at,
                 RuleId::ClassUsable,
                 Evidence::Requests {
-                    wanted: format!(
-                        "{class} bytes before the end of the pool at {:#x}",
-                        pool + POOL
-                    ),
-                    found: format!(
-                        "a block at {address:#x}, {} bytes before it",
-                        pool + POOL - address
-                    ),
+                    wanted: format!("{class} bytes before the end of the pool at {end:#x}"),
+                    found: format!("a block at {address:#x}, {} bytes before it", end - address),
                 },
             );
         }
         // Blocks of a fresh pool lie one class size apart.
-        let index = (class / ALIGNMENT) as usize - 1;
-        debug_assert!(index < CLASSES);
+        let index = (class / alignment) as usize - 1;
         let last = std::mem::replace(&mut self.books.last[index], address);
-        if !self.books.used && last != 0 && last & !(POOL - 1) == pool {
+        if !self.books.used && last != 0 && last & !(deed.pool() - 1) == pool {
             self.ledger.count(RuleId::ClassIndex);
             if address != last + class {
                 return self.ruined(
@@ -179,7 +174,7 @@ impl Shadow<'_> {
                 wanted,
             );
         }
-        if product <= THRESHOLD {
+        if deed.is_small(product) {
             let rule = if count > 1 && size > 1 {
                 RuleId::ThresholdCalloc
             } else {

@@ -1,6 +1,7 @@
 //! What the resizing of a live block, and its release, must lead to.
 
-use super::{Deed, SIGNED_MAX, THRESHOLD, class_size};
+use super::{Deed, SIGNED_MAX};
+use crate::pymalloc::Nothing;
 use crate::shadow::model::{Checked, Shadow};
 use crate::shadow::{Event, Evidence};
 use crate::spec::RuleId;
@@ -49,7 +50,7 @@ impl Shadow<'_> {
         let stayed = deed.address == deed.before.address;
         self.books.used |= !stayed;
         if deed.size > class {
-            if deed.size > THRESHOLD {
+            if deed.size > deed.threshold() {
                 return self.audit_cross_up(deed);
             }
             return self.audit_move(deed, RuleId::Threshold512);
@@ -61,7 +62,7 @@ impl Shadow<'_> {
         };
         let rule = match (must_stay, deed.size >= deed.before.requested) {
             (true, true) => RuleId::GrowWithinClass,
-            (false, _) if class_size(deed.size) == class => RuleId::ShrinkSameClassMoves,
+            (false, _) if deed.class_size(deed.size) == class => RuleId::ShrinkSameClassMoves,
             _ => RuleId::ShrinkQuarter,
         };
         self.ledger.count(rule);
@@ -79,10 +80,11 @@ impl Shadow<'_> {
         if deed.size > 0 {
             return self.audit_small(deed, rule);
         }
+        let nothing = deed.nothing();
         let asked = deed
             .requests()
-            .any(|event| matches!(event, Event::RawMalloc { size: 0, .. }));
-        self.demand(deed, rule, asked, || "raw malloc(0)".into())
+            .any(|event| matches!(event, Event::RawMalloc { size, .. } if size == nothing));
+        self.demand(deed, rule, asked, || format!("raw malloc({nothing})"))
     }
 
     fn audit_cross_up(&mut self, deed: &Deed<'_>) -> Checked {
@@ -113,7 +115,7 @@ impl Shadow<'_> {
             _ => None,
         });
         let first = asked.next();
-        if deed.size <= THRESHOLD {
+        if deed.size <= deed.threshold() {
             let kept = !self.in_arena(deed.address) && first.is_some();
             self.demand(deed, RuleId::CrossDownStaysRaw, kept, || {
                 format!("raw realloc({own:#x}, {})", deed.size)
@@ -123,16 +125,23 @@ impl Shadow<'_> {
             }
         }
         if deed.size == 0 {
-            let kept = first.is_none_or(|(size, _)| size == 0);
+            let modern = deed.geometry.nothing == Nothing::AsItIs;
+            let wanted = usize::from(!modern);
+            let kept = first.is_none_or(|(size, _)| size == wanted);
             self.demand(deed, RuleId::ReallocZeroRawArg, kept, || {
-                format!("raw realloc({own:#x}, 0)")
+                format!("raw realloc({own:#x}, {wanted})")
             })?;
             if first.is_some_and(|(_, result)| result == 0) {
                 self.ledger.count(RuleId::ReallocZeroFail);
-                if deed.address != 0 {
-                    let evidence = Evidence::UnexpectedPointer {
-                        address: deed.address,
-                    };
+                let address = deed.address;
+                let from = own as u64;
+                let evidence = match modern {
+                    true if address != 0 => Some(Evidence::UnexpectedPointer { address }),
+                    false if address == 0 => Some(Evidence::UnexpectedNull),
+                    false if address != from => Some(Evidence::Moved { from, to: address }),
+                    _ => None,
+                };
+                if let Some(evidence) = evidence {
                     return self.broken(deed.at, RuleId::ReallocZeroFail, evidence);
                 }
             }

@@ -1,6 +1,6 @@
 //! When arenas are asked for and given back, and that they are what they should be.
 
-use super::{ARENA, Deed, POOL, THRESHOLD};
+use super::Deed;
 use crate::shadow::model::{Checked, Shadow};
 use crate::shadow::{Event, Evidence};
 use crate::spec::RuleId;
@@ -27,10 +27,10 @@ impl Shadow<'_> {
         if base != 0 {
             self.books.arenas.push(base);
         }
-        self.demand(deed, RuleId::ArenaSizeExact, size == ARENA, || {
-            format!("an arena of {ARENA} bytes")
+        self.demand(deed, RuleId::ArenaSizeExact, size == deed.arena(), || {
+            format!("an arena of {} bytes", deed.arena())
         })?;
-        let small = deed.size >= 1 && deed.size <= THRESHOLD;
+        let small = deed.is_small(deed.size);
         self.ledger.count(RuleId::ArenaOnDemand);
         if !small && deed.at.op.size().is_some() {
             return self.broken(
@@ -60,8 +60,8 @@ impl Shadow<'_> {
     }
 
     fn audit_arena_free(&mut self, deed: &Deed<'_>, base: u64, size: u64) -> Checked {
-        self.demand(deed, RuleId::ArenaSizeExact, size == ARENA, || {
-            format!("an arena of {ARENA} bytes given back")
+        self.demand(deed, RuleId::ArenaSizeExact, size == deed.arena(), || {
+            format!("an arena of {} bytes given back", deed.arena())
         })?;
         let known = self.books.arenas.iter().position(|&arena| arena == base);
         self.ledger.count(RuleId::ArenaFreeSamePtr);
@@ -95,7 +95,8 @@ impl Shadow<'_> {
     /// A block must not reach beyond the arena its pool lies in.
     fn audit_bounds(&mut self, deed: &Deed<'_>) -> Checked {
         let address = deed.address;
-        let beyond = |arena: &u64| address >= arena + ARENA && address < arena + ARENA + POOL;
+        let end = |arena: u64| arena + deed.arena();
+        let beyond = |&arena: &u64| address >= end(arena) && address < end(arena) + deed.pool();
         let stray = address != 0 && !self.in_arena(address) && deed.requests().next().is_none();
         let arena = self
             .books
@@ -104,14 +105,11 @@ impl Shadow<'_> {
             .copied()
             .find(|arena| stray && beyond(arena));
         match arena {
-            Some(arena) if !arena.is_multiple_of(POOL) => self.ruined(
+            Some(arena) if !arena.is_multiple_of(deed.pool()) => self.ruined(
                 deed.at,
                 RuleId::ArenaAnyAlignment,
                 Evidence::Requests {
-                    wanted: format!(
-                        "a block before the end of its arena at {:#x}",
-                        arena + ARENA
-                    ),
+                    wanted: format!("a block before the end of its arena at {:#x}", end(arena)),
                     found: format!("one at {address:#x}"),
                 },
             ),
@@ -121,10 +119,11 @@ impl Shadow<'_> {
 
     /// Whether an address lies in an arena.
     pub(super) fn in_arena(&self, address: u64) -> bool {
+        let arena = self.geometry.arena as u64;
         self.books
             .arenas
             .iter()
-            .any(|&base| address >= base && address < base + ARENA)
+            .any(|&base| address >= base && address < base + arena)
     }
 }
 
