@@ -223,7 +223,7 @@ fn findings_are_kept_and_confirmed_by_their_c_program() {
 }
 
 #[test]
-fn a_report_is_not_lost_with_its_files() {
+fn where_files_cannot_be_written_is_found_out_before_the_check() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("a file can be written");
@@ -233,6 +233,6 @@ fn a_report_is_not_lost_with_its_files() {
         .write_stdin(BROKEN)
         .assert()
         .code(2)
-        .stdout(contains("calloc-wrap").and(contains("nonconformant\n")))
+        .stdout("")
         .stderr(contains("--out"));
 }
