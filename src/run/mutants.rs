@@ -168,6 +168,12 @@ fn profile_with(subject: &SubjectSpec, rule: RuleId) -> Result<crate::spec::Prof
             .iter()
             .find(|profile| profile.has(rule))
     });
-    let name = other.map_or(usual.clone(), |other| format!("{usual}+{}", other.id()));
-    catalogue.profile(&name).map_err(unknown)
+    let Some(other) = other else {
+        return Ok(profile);
+    };
+    let both = catalogue
+        .profile(&format!("{usual}+{}", other.id()))
+        .map_err(unknown)?;
+    // The usual one may contradict the rule.
+    Ok(if both.has(rule) { both } else { other.clone() })
 }

@@ -114,6 +114,9 @@ impl Shadow<'_> {
         }
         self.check_expectation(at, 0, address)?;
         if address == 0 {
+            if self.conduct.closely {
+                self.verify_others(at, RuleId::ContentStable)?;
+            }
             self.settle_null(at, reply)?;
             self.dismiss(at.op.slot, true);
             return Ok(());

@@ -24,6 +24,9 @@ impl Shadow<'_> {
     fn settle_null_of_null(&mut self, at: At, reply: &Reply) -> Checked {
         self.count_null(at);
         self.check_expectation(at, 0, 0)?;
+        if self.conduct.closely {
+            self.verify_others(at, RuleId::ContentStable)?;
+        }
         self.settle_null(at, reply)?;
         self.dismiss(at.op.slot, true);
         Ok(())

@@ -17,12 +17,26 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         said(make, out);
         signed(make, out);
     }
+    regrown(out);
     powers(kit, out);
     aligned(kit, out);
     products(kit, out);
     resized(kit, out);
     nothing_stale(kit, out);
     boundaries(kit, out);
+}
+
+/// A live block resized to sizes that wrap, in place or not.
+fn regrown(out: &mut Vec<Program>) {
+    for old in [24, 1000, 100_000] {
+        let mut script = Script::new(RuleId::HugeMustFail);
+        let block = script.malloc(old);
+        for k in WRAPPING {
+            script.realloc(block, u64::MAX - k);
+        }
+        script.free(block);
+        out.push(script.finish());
+    }
 }
 
 type Make = fn(u64) -> Request;

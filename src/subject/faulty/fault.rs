@@ -417,6 +417,8 @@ impl Fault {
         match self {
             // Where the argument order is wrong, so is the answer to a product that fits.
             Fault::CallocElementLimit => &[RuleId::CallocNoFalseWrap, RuleId::NoStaleSuccess],
+            // Near the end of user space a block of so many bytes is seen not to be one before it is written.
+            Fault::SizeCutToThirtyTwoBits => &[RuleId::AllocNonnullUsable],
             // A block that shrinks and grows where it is stays as misaligned as malloc made it.
             Fault::MallocAtOffsetEight => &[RuleId::AlignAfterRealloc],
             // What was freed is asked about and resized as if it were live.
