@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 const LENGTHS: [usize; 12] = [
     64, 256, 2_000, 128, 500, 20_000, 400, 5_000, 64, 1_000, 100_000, 300,
 ];
-/// One program in so many is a random one while there are others.
-const EVERY: usize = 4;
+/// While there are others, random programs cost one part, and the others so many.
+const OTHERS: u64 = 3;
+/// What a program costs at most that is not put off.
+const CHEAP: u64 = 20_000;
 /// Programs about one rule that do not have to wait for cheaper ones about others.
 const FIRST: usize = 2;
 /// Bytes that products beyond 32 bits take.
@@ -82,10 +84,19 @@ impl Item {
 /// The programs of a check.
 pub struct Plan<'a> {
     items: Vec<Item>,
+    order: Vec<Turn>,
     random: Option<(&'a Vocabulary, u64)>,
 }
 
 impl<'a> Plan<'a> {
+    fn with(items: Vec<Item>, random: Option<(&'a Vocabulary, u64)>) -> Plan<'a> {
+        Plan {
+            order: order(&items, random.is_some()),
+            items,
+            random,
+        }
+    }
+
     /// The plan for a subject that is spoken to in `vocabulary` about `rules`. If it is `lazy`, a large calloc takes no
     /// memory before it is written, so that products of several GiB can be asked for.
     pub fn new(vocabulary: &'a Vocabulary, rules: &RuleSet, seed: u64, lazy: bool) -> Plan<'a> {
@@ -123,36 +134,24 @@ impl<'a> Plan<'a> {
         }
         items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
         items.sort_by_cached_key(|item| item.program.cost());
-        Plan {
-            items: first_of_each(items),
-            random: Some((vocabulary, seed)),
-        }
+        Plan::with(first_of_each(items), Some((vocabulary, seed)))
     }
 
     /// What was made for this rule, and what was made for others; neither with random programs.
     pub fn divided(self, rule: RuleId) -> [Plan<'a>; 2] {
         let made_for_it = |item: &Item| item.program.rule == Some(rule);
         let (own, others) = self.items.into_iter().partition(made_for_it);
-        [own, others].map(|items| Plan {
-            items,
-            random: None,
-        })
+        [own, others].map(|items| Plan::with(items, None))
     }
 
     /// Random programs alone.
     pub fn random(vocabulary: &'a Vocabulary, seed: u64) -> Plan<'a> {
-        Plan {
-            items: Vec::new(),
-            random: Some((vocabulary, seed)),
-        }
+        Plan::with(Vec::new(), Some((vocabulary, seed)))
     }
 
     /// A plan of one program.
     pub fn of(item: Item) -> Plan<'static> {
-        Plan {
-            items: vec![item],
-            random: None,
-        }
+        Plan::with(vec![item], None)
     }
 
     /// Whether it is a program given by the user.
@@ -160,27 +159,18 @@ impl<'a> Plan<'a> {
         self.random.is_none() && self.items.len() == 1
     }
 
-    /// The item of this number; `None` beyond the last. Among the others there is a random program now and then from
-    /// the start, so that there are some however slow the subject or the machine is.
+    /// The item of this number; `None` beyond the last.
     pub fn item(&self, index: usize) -> Option<Item> {
-        let Some((vocabulary, seed)) = self.random else {
-            return self.items.get(index).cloned();
+        let number = match self.order.get(index) {
+            Some(Turn::Item(item)) => return self.items.get(*item).cloned(),
+            Some(Turn::Random(number)) => *number,
+            None => index - self.items.len(),
         };
-        let before = index / EVERY;
-        let is_random = index % EVERY == EVERY - 1;
-        if let Some(item) = self.items.get(index - before).filter(|_| !is_random) {
-            return Some(item.clone());
-        }
-        let all = self.items.len() + self.items.len() / (EVERY - 1);
-        let number = if index < all {
-            before
-        } else {
-            index - self.items.len()
-        };
+        let (vocabulary, seed) = self.random?;
         let seed = seed
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(number as u64);
-        let program = Program::random(seed, vocabulary, LENGTHS[number % LENGTHS.len()]);
+        let program = Program::random(seed, vocabulary, length(number));
         Some(Item {
             program,
             phase: format!("random {number}"),
@@ -190,16 +180,51 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The first few items about each rule, then all others.
+/// Whose turn it is.
+enum Turn {
+    /// One of the items.
+    Item(usize),
+    /// The random program of this number.
+    Random(usize),
+}
+
+/// The items in their order, and among them random programs, so that there are some however slow the subject or the
+/// machine is.
+fn order(items: &[Item], with_random: bool) -> Vec<Turn> {
+    let mut order = Vec::new();
+    let (mut cost, mut number, mut of_random) = (0, 0, 0);
+    for (index, item) in items.iter().enumerate() {
+        order.push(Turn::Item(index));
+        cost += item.program.cost();
+        while with_random && OTHERS * (of_random + random_cost(number)) <= cost {
+            order.push(Turn::Random(number));
+            of_random += random_cost(number);
+            number += 1;
+        }
+    }
+    order
+}
+
+fn length(number: usize) -> usize {
+    LENGTHS[number % LENGTHS.len()]
+}
+
+/// What a random program costs, roughly: see [`Program::cost`].
+fn random_cost(number: usize) -> u64 {
+    8 * length(number) as u64
+}
+
+/// Cheap items before dear ones, and of both the first few about each rule before the others. The items come by cost.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     let mut seen = [0; RuleId::ALL.len() + 1];
-    let (mut first, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| {
+    let mut turns: [Vec<Item>; 4] = Default::default();
+    for item in items {
         let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
         *seen += 1;
-        *seen <= FIRST
-    });
-    first.extend(others);
-    first
+        let dear = item.program.cost() > CHEAP;
+        turns[2 * usize::from(dear) + usize::from(*seen > FIRST)].push(item);
+    }
+    turns.into_iter().flatten().collect()
 }
 
 /// Every entry point as the first call of a process, those that take a size with a small, no and a huge one, and a few

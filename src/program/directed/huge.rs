@@ -29,10 +29,11 @@ type Make = fn(u64) -> Request;
 
 /// The ways to ask for one size, of those there are.
 fn makers(kit: &Kit<'_>) -> impl Iterator<Item = Make> {
-    const MAKERS: [Make; 8] = [
+    const MAKERS: [Make; 9] = [
         Request::malloc,
         |size| Request::new(Call::Calloc, 1, size),
         |size| Request::new(Call::Realloc, size, 0),
+        |size| Request::new(Call::Reallocarray, size.div_ceil(1024), 1024),
         |size| Request::new(Call::AlignedAlloc, 16, size - size % 16),
         |size| Request::new(Call::PosixMemalign, 16, size),
         |size| Request::new(Call::Memalign, 16, size),
@@ -74,6 +75,12 @@ fn said(make: Make, out: &mut Vec<Program>) {
         script.malloc(100);
         out.push(script.finish());
     }
+    // Sizes between what there may be and what is absurd.
+    let mut script = Script::new(RuleId::HugeMustFail);
+    for power in [48, 49, 50, 52, 55] {
+        script.make(make((1 << power) + 100));
+    }
+    out.push(script.finish());
 }
 
 fn signed(make: Make, out: &mut Vec<Program>) {

@@ -24,6 +24,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     of_null(out);
     orders(kit, out);
     steps(kit, out);
+    ragged(out);
     between_neighbours(kit, out);
     in_place(kit, out);
     roundtrip(kit, out);
@@ -89,6 +90,25 @@ fn there_and_back(script: &mut Script, request: Request, from: u64, most: u64) {
         script.realloc(block, to);
         script.realloc(block, from);
         script.free_all(&[before, block, after]);
+    }
+}
+
+/// Large blocks that shrink to sizes that are no multiple of anything, and grow from there.
+fn ragged(out: &mut Vec<Program>) {
+    for (from, to) in [
+        (5000, 4501),
+        (20_000, 9001),
+        (100_003, 70_001),
+        (3 << 20, 300_007),
+        (3 << 20, (1 << 20) + 5),
+    ] {
+        let mut script = Script::new(RuleId::ReallocContent);
+        let blocks = script.mallocs(2, from);
+        script.realloc(blocks[0], to);
+        script.realloc(blocks[1], to);
+        let block = script.malloc(to);
+        script.realloc(block, from);
+        out.push(script.finish());
     }
 }
 
