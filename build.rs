@@ -13,6 +13,9 @@ const SOURCES: [&str; 4] = [
 ];
 
 fn main() {
+    if env::var_os("CARGO_FEATURE_CLI").is_none() {
+        return;
+    }
     for source in SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }

@@ -11,10 +11,15 @@
 //! - [`lockstep`]: the reference and a real CPython, address for address.
 //! - [`report`]: findings and verdicts for people and for programs.
 //! - [`bench`](mod@bench): how fast the harness and the reference are.
+//! - [`fuzz`]: what the fuzz targets do with an input.
 //! - [`cli`]: the command line.
 
+#[cfg(feature = "cli")]
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
+pub mod fuzz;
+#[cfg(feature = "cli")]
 pub mod lockstep;
 pub mod program;
 pub mod pymalloc;

@@ -223,7 +223,7 @@ fn findings_are_kept_and_confirmed_by_their_c_program() {
 }
 
 #[test]
-fn a_report_is_not_lost_with_its_files() {
+fn where_files_cannot_be_written_is_found_out_before_the_check() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("a file can be written");
@@ -233,6 +233,34 @@ fn a_report_is_not_lost_with_its_files() {
         .write_stdin(BROKEN)
         .assert()
         .code(2)
-        .stdout(contains("calloc-wrap").and(contains("nonconformant\n")))
+        .stdout("")
         .stderr(contains("--out"));
+}
+
+#[test]
+fn an_input_of_a_fuzz_target_becomes_a_program_of_its_rule() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let crash = directory.path().join("crash");
+    let trace = "# allocspec trace 1\np1 = malloc 8\np0 = malloc 112\np0 = realloc p0 300\n";
+    std::fs::write(&crash, trace).expect("a file can be written");
+    let shrunk = "# allocspec trace 1\n# rule realloc-content: ";
+    allocspec()
+        .arg("trace")
+        .arg(&crash)
+        .args(["mutant:move-copies-short", "--time", "4s"])
+        .assert()
+        .success()
+        .stdout(predicates::str::starts_with(shrunk).and(contains("malloc 8\n").not()));
+
+    // Any other bytes are records.
+    std::fs::write(&crash, [7; 400]).expect("a file can be written");
+    allocspec()
+        .arg("trace")
+        .arg(&crash)
+        .args(["--time", "2s"])
+        .assert()
+        .success()
+        .stdout(predicates::str::starts_with("# allocspec trace 1\np0 = "))
+        .stderr(contains("no rule is broken"));
+    refused(&["trace", "./no-such-input"], "no-such-input");
 }

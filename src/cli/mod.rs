@@ -16,6 +16,7 @@ mod progress;
 mod replay;
 mod rules;
 mod suggest;
+mod trace;
 mod values;
 
 use crate::report::json;
@@ -44,6 +45,7 @@ struct Cli {
 enum Command {
     Check(check::Arguments),
     Replay(replay::Arguments),
+    Trace(trace::Arguments),
     Rules(rules::Arguments),
     Mutants(mutants::Arguments),
     Lockstep(lockstep::Arguments),
@@ -103,6 +105,7 @@ fn carry_out() -> u8 {
     let result = match &cli.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
         Command::Rules(arguments) => rules::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
         Command::Lockstep(arguments) => lockstep::run(arguments),

@@ -18,7 +18,7 @@ pub struct SubjectOptions {
     #[arg(long, value_name = "PREFIX", conflicts_with = "map")]
     pub prefix: Option<String>,
     /// Entry points of other names, such as malloc=pvPortMalloc,free=vPortFree; those left out are not exercised
-    #[arg(long, value_name = "NAME=SYMBOL", value_delimiter = ',', value_parser = values::mapping)]
+    #[arg(long, value_name = "NAME=SYMBOL", value_delimiter = ',', value_parser = Names::pair)]
     pub map: Vec<(String, String)>,
     /// The reference as in this version of CPython, such as 2.7 or 3.9, or with the layout of this name, such as p4k8
     /// [default: 3.14]

@@ -2,7 +2,6 @@
 
 use super::suggest::suggestions;
 use crate::spec::{Catalogue, RuleId};
-use crate::subject::Native;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -86,22 +85,6 @@ pub fn rule(name: &str) -> Result<RuleId, String> {
     })
 }
 
-/// A pair such as `malloc=pvPortMalloc`.
-pub fn mapping(text: &str) -> Result<(String, String), String> {
-    let example = "write malloc=pvPortMalloc,free=vPortFree";
-    let (name, symbol) = text.split_once('=').ok_or(example)?;
-    if !Native::NAMES.contains(&name) {
-        return Err(format!(
-            "{name:?} is not one of {}",
-            Native::NAMES.join(", ")
-        ));
-    }
-    if symbol.is_empty() {
-        return Err(format!("no symbol for {name}; {example}"));
-    }
-    Ok((name.to_owned(), symbol.to_owned()))
-}
-
 /// A pair such as `KEY=VALUE`.
 pub fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -113,6 +96,7 @@ pub fn variable(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Names;
 
     #[test]
     fn durations() {
@@ -166,9 +150,9 @@ mod tests {
     #[test]
     fn pairs() {
         let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
-        assert_eq!(mapping("malloc=je_malloc"), pair("malloc", "je_malloc"));
-        assert!(mapping("malloc=").is_err());
-        assert!(mapping("mallok=x").is_err());
+        assert_eq!(Names::pair("malloc=je_malloc"), pair("malloc", "je_malloc"));
+        assert!(Names::pair("malloc=").is_err());
+        assert!(Names::pair("mallok=x").is_err());
         assert_eq!(variable("K=a=b"), pair("K", "a=b"));
         assert!(variable("=b").is_err());
     }

@@ -164,6 +164,7 @@ impl<'v> Decoder<'v> {
                 self.ask(Call::UsableSize, argument);
             }
             161..=800 if !self.live.is_empty() => self.reallocate(choices, argument),
+            801..=816 if self.vocabulary.bursts => self.burst(choices, argument),
             _ if self.live.is_empty() => self.allocate(choices, argument),
             _ if self.live.len() >= self.vocabulary.max_slots as usize => self.free(choices),
             _ if choices.below(4096) < self.phase.growth => self.allocate(choices, argument),
@@ -173,6 +174,20 @@ impl<'v> Decoder<'v> {
 
     fn push(&mut self, call: Call, slot: Slot, a: u64, b: u64) {
         self.ops.push(Op::new(call, slot, a, b));
+    }
+
+    /// Many allocations of one size, or many frees.
+    fn burst(&mut self, mut choices: Word, argument: u64) {
+        let grows = choices.below(3) != 0;
+        for _ in 0..8 << choices.below(5) {
+            let room = self.live.len() < self.vocabulary.max_slots as usize;
+            match grows {
+                _ if self.is_done() => return,
+                true if room => self.allocate(Word(choices.0), argument),
+                true => return,
+                false => self.free(Word(choices.0)),
+            }
+        }
     }
 
     /// A question about some block.
@@ -340,7 +355,7 @@ mod tests {
     fn vocabulary() -> impl Strategy<Value = Vocabulary> {
         let calls = proptest::collection::vec(proptest::sample::select(Call::ALL.to_vec()), 1..20);
         let limits = (0..100_000u64, 1..50u32);
-        (calls, limits, any::<[bool; 5]>()).prop_map(|(calls, (max_live, max_slots), flags)| {
+        (calls, limits, any::<[bool; 6]>()).prop_map(|(calls, (max_live, max_slots), flags)| {
             Vocabulary {
                 calls: calls.into_iter().chain([Call::Free]).collect(),
                 boundaries: vec![24, 40, 1000],
@@ -351,6 +366,7 @@ mod tests {
                 nonmultiple_sizes: flags[2],
                 invalid_memalign: flags[3],
                 hooked: flags[4],
+                bursts: flags[5],
                 ..Vocabulary::default()
             }
         })

@@ -304,6 +304,19 @@ impl Program {
         Ok(())
     }
 
+    /// Appends frees of all blocks that a legal program leaves.
+    pub fn close(&mut self) {
+        let mut live = vec![false; self.slots()];
+        for op in self.ops.iter().filter(|op| op.slot != NO_SLOT) {
+            if op.call.allocates() || op.call.reallocates() || op.call.frees() {
+                live[op.slot as usize] = !op.call.frees();
+            }
+        }
+        let left = (0..).zip(live).filter(|(_, live)| *live);
+        self.ops
+            .extend(left.map(|(slot, _)| Op::new(Call::Free, slot, 0, 0)));
+    }
+
     /// Makes any list of operations a legal program by leaving out what is not legal.
     ///
     /// A dropped allocation takes the uses of its block with it; an expectation that has lost its meaning is taken

@@ -17,6 +17,6 @@ pub use legal::{Checker, Illegal, MAX_OPS, MAX_REPEATED, MAX_SLOTS};
 pub use op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 pub use seeded::SplitMix;
 pub use shrink::{Measure, Reducer};
-pub use trace::{Line, TraceError};
+pub use trace::{Line, TraceError, begins_as_trace};
 pub use vectors::vectors;
 pub use vocabulary::{Calls, Vocabulary};

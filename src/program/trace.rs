@@ -24,6 +24,11 @@ pub struct TraceError {
     pub message: String,
 }
 
+/// Whether these bytes begin as a trace does; nothing else that is read as a program may.
+pub fn begins_as_trace(bytes: &[u8]) -> bool {
+    bytes.starts_with(HEADER.as_bytes())
+}
+
 impl Program {
     /// Reads a trace.
     ///

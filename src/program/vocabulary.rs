@@ -48,6 +48,8 @@ pub struct Vocabulary {
     pub invalid_memalign: bool,
     /// Whether the subject has hooks: its sources can be made to fail, its arenas displaced.
     pub hooked: bool,
+    /// Whether a record of the decoder may stand for many operations, so that short inputs fill arenas.
+    pub bursts: bool,
     /// The numbers of its layout, if it has hooks.
     pub geometry: Geometry,
 }
@@ -108,6 +110,7 @@ impl Default for Vocabulary {
             nonmultiple_sizes: true,
             invalid_memalign: true,
             hooked: true,
+            bursts: false,
             geometry: Edition::USUAL.geometry(),
         }
     }

@@ -14,7 +14,7 @@ pub const SIZE_LIMIT: usize = isize::MAX as usize;
 /// pymalloc, in the sizes of `L`, over the raw domain `R` and the arena allocator `A`.
 ///
 /// Blocks, pools and arenas are lost when it is dropped: like that of CPython's main interpreter, the state is meant to
-/// live as long as the process. It is large (the root of the address map is part of it), so it belongs into a static
+/// live as long as the process. [`reset`](Pymalloc::reset) gives them back. It is large (the root of the address map is part of it), so it belongs into a static
 /// or a box.
 pub struct Pymalloc<L: Layout, R = DefaultRaw, A = Mmap, F = Sound> {
     /// The first pool of each class that is neither full nor empty (`usedpools`).
@@ -191,6 +191,20 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             }
             self.sources.raw.free(block);
         }
+    }
+
+    /// Gives back arenas and bookkeeping: the allocator is as it was made. CPython does the same when an interpreter
+    /// ends. What came from a raw `calloc` is given back as it was obtained, zeroed. Blocks of the raw domain are
+    /// nobody's then; whoever has one frees it before.
+    ///
+    /// # Safety
+    ///
+    /// No block of this allocator is used afterwards.
+    pub unsafe fn reset(&mut self) {
+        self.used = [ptr::null_mut(); MAX_CLASSES];
+        self.raw_blocks = 0;
+        // SAFETY: blocks are all that leads to pools.
+        unsafe { self.arenas.clear(&mut self.sources) };
     }
 
     /// A block from wherever malloc of the size finds one, once the size is known to be allowed.

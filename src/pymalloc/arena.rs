@@ -320,6 +320,34 @@ impl<L: Layout> Arenas<L> {
         self.statistics.current -= 1;
     }
 
+    /// Gives back all arenas, whatever is in them, and all bookkeeping.
+    ///
+    /// # Safety
+    ///
+    /// No pool is used afterwards.
+    pub unsafe fn clear<R: Raw, A: ArenaSource, F>(&mut self, sources: &mut Sources<R, A, F>) {
+        let vector = self.vector;
+        // SAFETY: the vector has `len` entries.
+        let bases = (0..self.len).map(move |index| unsafe { (*vector.add(index)).address });
+        let bases = bases.filter(|base| !base.is_null());
+        // SAFETY: arenas that were not given back yet, nodes and vector, all from where they go, and nothing is used
+        // again by the caller's promise.
+        unsafe {
+            self.map
+                .clear(bases.clone().map(|base| base.addr()), &mut sources.raw);
+            bases.for_each(|base| sources.arenas.free(base, L::ARENA_SIZE));
+            if !vector.is_null() {
+                sources.raw.free(vector.cast());
+            }
+        }
+        self.vector = ptr::null_mut();
+        self.len = 0;
+        self.unused = ptr::null_mut();
+        self.usable = ptr::null_mut();
+        self.last_with = [ptr::null_mut(); MAX_POOLS + 1];
+        self.statistics = Statistics::default();
+    }
+
     /// The entries of the vector.
     pub fn entries(&self) -> &[Arena] {
         if self.len == 0 {
@@ -346,6 +374,14 @@ impl Arena {
         nextarena: ptr::null_mut(),
         prevarena: ptr::null_mut(),
     };
+
+    /// Whether this is one of the pools carved so far.
+    pub fn has_carved<L: Layout>(&self, pool: *mut PoolHeader) -> bool {
+        let (at, first) = (pool.addr(), first_pool::<L>(self.address).addr());
+        !self.address.is_null()
+            && at.is_multiple_of(L::POOL_SIZE)
+            && (first..self.pool_address.addr()).contains(&at)
+    }
 
     /// The pools carved so far.
     pub fn pools<L: Layout>(&self) -> impl Iterator<Item = *mut PoolHeader> + '_ {

@@ -30,6 +30,13 @@ pub trait ArenaMap {
     /// Takes out the arena at `base`, which is in the set.
     fn remove(&mut self, base: usize);
 
+    /// Takes out `arenas`, which are all there are, and gives all bookkeeping back, zeroed as it was obtained.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is what every [`insert`](ArenaMap::insert) was given.
+    unsafe fn clear(&mut self, arenas: impl Iterator<Item = usize> + Clone, raw: &mut impl Raw);
+
     /// The nodes allocated so far, level by level from the root.
     fn nodes(&self) -> [usize; 2];
 }
@@ -137,6 +144,27 @@ fn make_node<T>(
     Ok(*place)
 }
 
+/// Frees the node in `place`, if there is one.
+///
+/// # Safety
+///
+/// It came from `raw`, and nothing else leads to it.
+unsafe fn free_node<T>(place: &mut *mut T, count: &mut usize, raw: &mut impl Raw) {
+    let node = std::mem::replace(place, ptr::null_mut());
+    if !node.is_null() {
+        *count -= 1;
+        // SAFETY: the caller's promise.
+        unsafe { raw.free(node.cast()) };
+    }
+}
+
+/// The places that lead to nodes. They are few and far between, so most are passed by many at once.
+fn nodes_in<T>(places: &mut [*mut T]) -> impl Iterator<Item = &mut *mut T> {
+    let any = |places: &[*mut T]| places.iter().fold(0, |all, node| all | node.addr()) != 0;
+    let chunks = places.chunks_mut(64).filter(move |places| any(places));
+    chunks.flatten().filter(|node| !node.is_null())
+}
+
 impl<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM: usize> ArenaMap
     for Radix<ARENA_BITS, ROOT, MIDDLE, BOTTOM>
 {
@@ -193,6 +221,27 @@ impl<const ARENA_BITS: u32, const ROOT: usize, const MIDDLE: usize, const BOTTOM
         }
     }
 
+    unsafe fn clear(&mut self, arenas: impl Iterator<Item = usize> + Clone, raw: &mut impl Raw) {
+        arenas.clone().for_each(|base| self.remove(base));
+        let [middles, bottoms] = &mut self.nodes;
+        // SAFETY: nodes live until they are freed here, and came from `raw` by the caller's promise.
+        unsafe {
+            // Nearly always the arenas lead to all leaves, and there is nothing to search for.
+            for address in arenas.flat_map(|base| [base, base.wrapping_add(Self::ARENA_SIZE)]) {
+                let (root, middle, _) = Self::path(address);
+                if let Some(node) = self.root[root].as_mut() {
+                    free_node(&mut node.children[middle], bottoms, raw);
+                }
+            }
+            for place in nodes_in(&mut self.root).take(*middles) {
+                for leaf in nodes_in(&mut (**place).children).take(*bottoms) {
+                    free_node(leaf, bottoms, raw);
+                }
+                free_node(place, middles, raw);
+            }
+        }
+    }
+
     fn nodes(&self) -> [usize; 2] {
         self.nodes
     }
@@ -215,6 +264,10 @@ impl<M: ArenaMap> ArenaMap for OwnNodes<M> {
     }
     fn remove(&mut self, base: usize) {
         self.0.remove(base);
+    }
+    unsafe fn clear(&mut self, arenas: impl Iterator<Item = usize> + Clone, _: &mut impl Raw) {
+        // SAFETY: see `insert`.
+        unsafe { self.0.clear(arenas, &mut Pages) };
     }
     fn nodes(&self) -> [usize; 2] {
         [0; 2]

@@ -11,9 +11,10 @@ mod matrix;
 #[cfg(test)]
 mod sample;
 pub mod save;
+#[cfg(feature = "cli")]
 pub mod speed;
 pub mod terminal;
-mod trace;
+pub mod trace;
 pub mod words;
 
 use crate::run::verdict::{CheckResult, RuleResult, Verdict};
@@ -50,21 +51,10 @@ impl Report<'_> {
             .map_or(self.catalogue.rule(rule).level, |other| other.level)
     }
 
-    /// A rule with those of its sources that the profile is made of; if none is, with all of its kind.
+    /// A rule with those of its sources that the profile is made of.
     fn cited(&self, rule: RuleId) -> Rule {
-        let mut rule = self.catalogue.rule(rule).clone();
         let (id, title) = &self.result.profile;
-        let of_cpython = |source: &str| source.starts_with("CPython");
-        if id.starts_with("cpython") {
-            retain_if_any(&mut rule.sources, of_cpython);
-            return rule;
-        }
-        retain_if_any(&mut rule.sources, |source| !of_cpython(source));
-        let parts: Vec<&str> = id.split('+').chain(title.split(" + ")).collect();
-        retain_if_any(&mut rule.sources, |source| {
-            parts.contains(&document(source))
-        });
-        rule
+        cited(self.catalogue.rule(rule), id, title)
     }
 
     /// How many rules came to what.
@@ -83,6 +73,22 @@ impl Report<'_> {
         }
         tally
     }
+}
+
+/// A rule with those of its sources that the profile of this id and title is made of; if none is, with all of its kind.
+pub fn cited(rule: &Rule, id: &str, title: &str) -> Rule {
+    let mut rule = rule.clone();
+    let of_cpython = |source: &str| source.starts_with("CPython");
+    if id.starts_with("cpython") {
+        retain_if_any(&mut rule.sources, of_cpython);
+        return rule;
+    }
+    retain_if_any(&mut rule.sources, |source| !of_cpython(source));
+    let parts: Vec<&str> = id.split('+').chain(title.split(" + ")).collect();
+    retain_if_any(&mut rule.sources, |source| {
+        parts.contains(&document(source))
+    });
+    rule
 }
 
 fn retain_if_any(sources: &mut Vec<String>, fits: impl Fn(&str) -> bool) {

@@ -2,15 +2,21 @@
 
 use super::evidence::contrast;
 use super::{Report, listing};
+use crate::program::Program;
 use crate::shadow::Case;
+use crate::spec::{Catalogue, Rule};
 
 /// Comments start in this column unless an operation is longer.
 const COMMENT: usize = 40;
 
 /// The program of a case, to be parsed again as it is.
-pub fn text(report: &Report<'_>, case: &Case) -> String {
+pub(super) fn text(report: &Report<'_>, case: &Case) -> String {
+    annotated(&report.cited(case.finding.rule), case)
+}
+
+/// The same for a case by itself, of this rule.
+pub fn annotated(rule: &Rule, case: &Case) -> String {
     let program = case.program.to_string();
-    let rule = report.cited(case.finding.rule);
     let contrast = contrast(case);
     let mut text = String::new();
     let comments = program.lines().take_while(|line| line.starts_with('#'));
@@ -40,6 +46,18 @@ pub fn text(report: &Report<'_>, case: &Case) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A case as one of the hand-written programs: for the rule that it breaks, and nothing beside the operations.
+pub fn vector(catalogue: &Catalogue, case: &Case) -> String {
+    let rule = case.finding.rule;
+    let program = Program {
+        rule: Some(rule),
+        ops: case.program.ops.clone(),
+    };
+    let line = format!("# rule {rule}");
+    let why = format!("{line}: {}", catalogue.rule(rule).title);
+    program.to_string().replacen(&line, &why, 1)
 }
 
 #[cfg(test)]

@@ -92,7 +92,19 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
     )
 }
 
-/// What both begin with.
+/// What programs may say to a subject of which nothing was learned.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn plain_vocabulary(options: &CheckOptions) -> Result<Vocabulary, CheckError> {
+    let Setting {
+        profile, launched, ..
+    } = Setting::new(options)?;
+    Ok(vocabulary(options, &profile, &launched.info, Vec::new()))
+}
+
+/// What all begin with.
 struct Setting {
     started: Instant,
     profile: Profile,
@@ -134,7 +146,7 @@ pub(super) fn usual_profile(edition: Option<Edition>) -> String {
     ids.find(known).unwrap_or(OLDEST_CPYTHON_PROFILE.into())
 }
 
-fn profile(options: &CheckOptions) -> Result<Profile, CheckError> {
+pub(super) fn profile(options: &CheckOptions) -> Result<Profile, CheckError> {
     let usual = || usual_profile(edition(&options.subject));
     let name = options.profile.clone().unwrap_or_else(usual);
     let profile =
@@ -147,7 +159,10 @@ fn profile(options: &CheckOptions) -> Result<Profile, CheckError> {
     Ok(profile)
 }
 
-fn chosen_rules(options: &CheckOptions, profile: &Profile) -> Result<RuleSet, CheckError> {
+pub(super) fn chosen_rules(
+    options: &CheckOptions,
+    profile: &Profile,
+) -> Result<RuleSet, CheckError> {
     if options.rules.is_empty() {
         return Ok(profile.rules());
     }
@@ -166,7 +181,7 @@ fn chosen_rules(options: &CheckOptions, profile: &Profile) -> Result<RuleSet, Ch
     Ok(options.rules.iter().copied().collect())
 }
 
-fn vocabulary(
+pub(super) fn vocabulary(
     options: &CheckOptions,
     profile: &Profile,
     info: &SubjectInfo,
@@ -204,6 +219,7 @@ pub(super) fn chosen_vocabulary(
         invalid_memalign: profile.defines(EdgeCase::MemalignInvalid),
         hooked: edition.is_some(),
         geometry: edition.unwrap_or_default().geometry(),
+        bursts: false,
     }
 }
 

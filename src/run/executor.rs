@@ -6,6 +6,7 @@ use crate::shadow::{
     Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow, Stop,
 };
 use crate::subject::{Source, Subject};
+use std::convert::Infallible;
 use std::ptr;
 
 /// How many operations ahead the slots and the blocks to come are asked for: as long as memory takes to answer.
@@ -54,6 +55,11 @@ fn is_unexpected(op: &Op, reply: &Reply) -> bool {
     expected && op.size() != Some(0) && (reply.value == 0 || reply.code != 0)
 }
 
+/// Whether the program makes this call.
+fn has(program: &Program, call: Call) -> bool {
+    program.ops.iter().any(|op| op.call == call)
+}
+
 /// Why a run ended early.
 enum Cut {
     Stop(Stop),
@@ -64,6 +70,23 @@ impl From<Stop> for Cut {
     fn from(stop: Stop) -> Cut {
         Cut::Stop(stop)
     }
+}
+
+/// The same, or by whoever watches.
+enum Halt<E> {
+    Cut(Cut),
+    Watcher(E),
+}
+
+impl<E> From<Cut> for Halt<E> {
+    fn from(cut: Cut) -> Halt<E> {
+        Halt::Cut(cut)
+    }
+}
+
+/// Watches nothing.
+fn unwatched<S>(_: usize, _: &S) -> Result<(), Infallible> {
+    Ok(())
 }
 
 impl<'l, S: Subject> Executor<'l, S> {
@@ -82,7 +105,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             .fold(0, |calls, &call| calls | 1 << call as u8);
         Executor {
             subject,
-            closely: shadow.looks_closely(),
+            closely: shadow.conduct().closely,
             shadow,
             ledger,
             provided,
@@ -101,12 +124,32 @@ impl<'l, S: Subject> Executor<'l, S> {
 
     /// Runs a legal program, then verifies every block that is left.
     pub fn run(&mut self, program: &Program) -> Ending {
+        let Ok(ending) = self.run_watched(program, unwatched);
+        ending
+    }
+
+    /// Runs a legal program as [`run`](Executor::run) does. After every operation `watch` is given its position and
+    /// the subject.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `watch`, which ends the run.
+    pub fn run_watched<E>(
+        &mut self,
+        program: &Program,
+        watch: impl FnMut(usize, &S) -> Result<(), E>,
+    ) -> Result<Ending, E> {
         self.begin(program);
-        let result = self.make(&program.ops);
-        // Whatever comes next, telling about it takes memory.
-        let _ = process::limit_mapping(None);
+        let result = self.make(&program.ops, watch);
+        if has(program, Call::Limit) {
+            // Whatever comes next, telling about it takes memory.
+            let _ = process::limit_mapping(None);
+        }
         let result = result.and_then(|()| match program.ops.last() {
-            Some(last) => Ok(self.shadow.sweep(program.ops.len() - 1, last)?),
+            Some(last) => {
+                let swept = self.shadow.sweep(program.ops.len() - 1, last);
+                Ok(swept.map_err(Cut::from)?)
+            }
             None => Ok(()),
         });
         self.ending(result)
@@ -115,39 +158,74 @@ impl<'l, S: Subject> Executor<'l, S> {
     /// Makes ready for a program that is to be run in parts.
     pub fn begin(&mut self, program: &Program) {
         self.shadow.begin(program);
-        self.resident_before = process::memory().map(|memory| memory.resident);
+        self.resident_before = match has(program, Call::Bounded) {
+            true => process::memory().map(|memory| memory.resident),
+            false => None,
+        };
     }
 
     /// Makes the operations that come next in the program begun. Findings count from their start.
     pub fn proceed(&mut self, ops: &[Op]) -> Ending {
-        let result = self.make(ops);
-        self.ending(result)
+        let result = self.make(ops, unwatched);
+        let Ok(ending) = self.ending(result);
+        ending
     }
 
-    fn ending(&self, result: Result<(), Cut>) -> Ending {
-        match result {
-            Ok(()) => Ending::Finished,
-            Err(Cut::Stop(Stop::Broken)) => match self.shadow.take_finding() {
-                Some(finding) => Ending::Broken(finding),
-                None => unreachable!("a broken rule leaves a finding"),
-            },
-            Err(Cut::Stop(Stop::Abandoned)) => Ending::Abandoned,
-            Err(Cut::OutOfTime) => Ending::OutOfTime,
+    /// Frees what the last program left.
+    pub fn free_left(&mut self) {
+        for (_, block) in self.shadow.live_blocks() {
+            // SAFETY: a live block of the subject, by its own word; the caller goes on with another shadow, or none.
+            unsafe { self.subject.free(block.pointer()) };
         }
     }
 
-    fn make(&mut self, ops: &[Op]) -> Result<(), Cut> {
+    /// Makes the subject as new, for another program: with `shadow`, which knows of nothing yet, or with the present
+    /// one. After a finding it must be another one.
+    pub fn renew(&mut self, shadow: Option<Shadow<'l>>) {
+        // SAFETY: nobody uses a block of the last program, now that the shadow forgets it.
+        unsafe { self.subject.renew() };
+        match shadow {
+            Some(mut shadow) => {
+                shadow.reserve(process::own_mappings());
+                self.closely = shadow.conduct().closely;
+                self.shadow = shadow;
+            }
+            None => self.shadow.reset(),
+        }
+    }
+
+    fn ending<E>(&self, result: Result<(), Halt<E>>) -> Result<Ending, E> {
+        match result {
+            Ok(()) => Ok(Ending::Finished),
+            Err(Halt::Cut(Cut::Stop(Stop::Broken))) => match self.shadow.take_finding() {
+                Some(finding) => Ok(Ending::Broken(finding)),
+                None => unreachable!("a broken rule leaves a finding"),
+            },
+            Err(Halt::Cut(Cut::Stop(Stop::Abandoned))) => Ok(Ending::Abandoned),
+            Err(Halt::Cut(Cut::OutOfTime)) => Ok(Ending::OutOfTime),
+            Err(Halt::Watcher(error)) => Err(error),
+        }
+    }
+
+    fn make<E>(
+        &mut self,
+        ops: &[Op],
+        mut watch: impl FnMut(usize, &S) -> Result<(), E>,
+    ) -> Result<(), Halt<E>> {
+        let mut make = |index: usize, op: &Op| {
+            self.look_ahead(ops, index);
+            self.step(index, op)?;
+            watch(index, &self.subject).map_err(Halt::Watcher)
+        };
         for (index, op) in ops.iter().enumerate() {
             if op.call != Call::Repeat {
-                self.look_ahead(ops, index);
-                self.step(index, op)?;
+                make(index, op)?;
                 continue;
             }
             let start = index.saturating_sub(op.b as usize);
             for _ in 0..op.a {
                 for (index, op) in (start..index).zip(&ops[start..index]) {
-                    self.look_ahead(ops, index);
-                    self.step(index, op)?;
+                    make(index, op)?;
                 }
             }
         }

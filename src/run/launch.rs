@@ -108,7 +108,12 @@ fn require_address_space() -> Result<(), CheckError> {
     })
 }
 
-fn info(kind: &'static str, name: &str, path: Option<PathBuf>, arguments: String) -> SubjectInfo {
+pub(super) fn info(
+    kind: &'static str,
+    name: &str,
+    path: Option<PathBuf>,
+    arguments: String,
+) -> SubjectInfo {
     SubjectInfo {
         kind,
         name: name.to_owned(),
@@ -120,7 +125,7 @@ fn info(kind: &'static str, name: &str, path: Option<PathBuf>, arguments: String
     }
 }
 
-fn plain_symbols() -> Vec<(String, String)> {
+pub(super) fn plain_symbols() -> Vec<(String, String)> {
     Native::NAMES
         .iter()
         .map(|&name| (name.to_owned(), name.to_owned()))
@@ -133,25 +138,11 @@ fn library(
     env: &[(String, String)],
     patience: Duration,
 ) -> Result<Launched, CheckError> {
-    let exported = exports(path)?;
-    let full = loadable(path)?;
-    let metadata = std::fs::metadata(&full).map_err(|error| CheckError::Unreadable {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
-    let file = FileId {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-    };
-    let symbols = match names {
-        Names::Plain => plain_symbols(),
-        Names::Prefix(prefix) => plain_symbols()
-            .into_iter()
-            .map(|(name, symbol)| (name, format!("{prefix}{symbol}")))
-            .collect(),
-        Names::Map(map) => map.clone(),
-    };
-    require(path, names, &symbols, |symbol| exported.contains(symbol))?;
+    let Located {
+        full,
+        file,
+        symbols,
+    } = locate(path, names)?;
     let linked = |symbols| Launch {
         name: path.to_owned(),
         carrier: Carrier::Linked {
@@ -202,6 +193,48 @@ fn library(
         Err(error) => Err(refused(path, error)),
         Ok((_, Hello::NotOpened(reason), _)) => Err(refused(path, StartError::NotOpened(reason))),
     }
+}
+
+/// A library that can be loaded.
+pub(super) struct Located {
+    /// The path as the dynamic linker takes it.
+    pub full: PathBuf,
+    /// The file that must provide the symbols.
+    pub file: FileId,
+    /// C names and the symbols looked up for them.
+    pub symbols: Vec<(String, String)>,
+}
+
+/// Looks at a library before it is loaded.
+///
+/// # Errors
+///
+/// When it cannot be, or lacks what everything is checked with.
+pub(super) fn locate(path: &Path, names: &Names) -> Result<Located, CheckError> {
+    let exported = exports(path)?;
+    let full = loadable(path)?;
+    let metadata = std::fs::metadata(&full).map_err(|error| CheckError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let file = FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    let symbols = match names {
+        Names::Plain => plain_symbols(),
+        Names::Prefix(prefix) => plain_symbols()
+            .into_iter()
+            .map(|(name, symbol)| (name, format!("{prefix}{symbol}")))
+            .collect(),
+        Names::Map(map) => map.clone(),
+    };
+    require(path, names, &symbols, |symbol| exported.contains(symbol))?;
+    Ok(Located {
+        full,
+        file,
+        symbols,
+    })
 }
 
 /// Without `malloc` and `free` there is nothing to check.
@@ -287,7 +320,7 @@ fn finish(
     })
 }
 
-fn entry_point(found: &Found) -> Option<EntryPoint> {
+pub(super) fn entry_point(found: &Found) -> Option<EntryPoint> {
     let name = Native::NAMES.iter().find(|&&name| name == found.name)?;
     let provider = match &found.object {
         _ if found.own => Provider::Subject,
@@ -342,7 +375,7 @@ pub(super) fn refused(path: &Path, error: StartError) -> CheckError {
 }
 
 /// The subject as it is named on a command line.
-fn arguments(path: &Path, names: &Names, env: &[(String, String)]) -> String {
+pub(super) fn arguments(path: &Path, names: &Names, env: &[(String, String)]) -> String {
     let mut words = vec![quoted(&path.display().to_string())];
     match names {
         Names::Plain => {}

@@ -1,10 +1,12 @@
 //! Running programs against subjects, in processes that may die.
 
 mod campaign;
+#[cfg(feature = "cli")]
 mod candidates;
 mod check;
 mod executor;
 mod facts;
+mod in_process;
 mod investigate;
 mod launch;
 mod learn;
@@ -21,9 +23,11 @@ mod supervisor;
 pub mod verdict;
 pub mod worker;
 
+#[cfg(feature = "cli")]
 pub use candidates::candidates_per_second;
-pub use check::{check, replay};
+pub use check::{check, plain_vocabulary, replay};
 pub use executor::{Ending, Executor};
+pub use in_process::InProcess;
 pub use mutants::mutants;
 pub use options::*;
 pub use resolve::c_library;

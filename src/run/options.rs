@@ -2,6 +2,7 @@
 
 use crate::pymalloc::Edition;
 use crate::spec::RuleId;
+use crate::subject::Native;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,28 @@ pub enum Names {
     Prefix(String),
     /// By these symbols, each after the C name it stands for; the library is opened with `dlopen`.
     Map(Vec<(String, String)>),
+}
+
+impl Names {
+    /// Reads a pair of [`Names::Map`], such as `malloc=pvPortMalloc`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the pair and what would be right.
+    pub fn pair(text: &str) -> Result<(String, String), String> {
+        let example = "write malloc=pvPortMalloc,free=vPortFree";
+        let (name, symbol) = text.split_once('=').ok_or(example)?;
+        if !Native::NAMES.contains(&name) {
+            return Err(format!(
+                "{name:?} is not one of {}",
+                Native::NAMES.join(", ")
+            ));
+        }
+        if symbol.is_empty() {
+            return Err(format!("no symbol for {name}; {example}"));
+        }
+        Ok((name.to_owned(), symbol.to_owned()))
+    }
 }
 
 /// The allocator to check.

@@ -214,7 +214,7 @@ fn random_cost(number: usize) -> u64 {
     8 * length(number) as u64
 }
 
-/// Cheap items before dear ones, and of both the first few about each rule before the others. The items come by cost.
+/// The first few items about each rule before the others, and of both the cheap ones first. The items come by cost.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     let mut seen = [0; RuleId::ALL.len() + 1];
     let mut turns: [Vec<Item>; 4] = Default::default();
@@ -222,7 +222,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
         *seen += 1;
         let dear = item.program.cost() > CHEAP;
-        turns[2 * usize::from(dear) + usize::from(*seen > FIRST)].push(item);
+        turns[2 * usize::from(*seen > FIRST) + usize::from(dear)].push(item);
     }
     turns.into_iter().flatten().collect()
 }

@@ -244,9 +244,26 @@ impl<'l> Shadow<'l> {
         }
     }
 
-    /// Whether the run is looked at closely.
-    pub fn looks_closely(&self) -> bool {
-        self.conduct.closely
+    /// Forgets all blocks and whatever else is known of the subject, which is as good as new.
+    ///
+    /// Not after a block was found to be in the place of another: where the two lay is not known to be free then.
+    pub fn reset(&mut self) {
+        for block in self.blocks.drain(..).filter(Block::is_live) {
+            self.occupancy.clear(block.address, block.extent());
+        }
+        self.limited = false;
+        self.last_gave = true;
+        self.bound_held = true;
+        self.books = Books::NEW;
+        self.undead.clear();
+        self.live = 0;
+        self.live_bytes = 0;
+        self.born = 0;
+    }
+
+    /// How it looks at runs.
+    pub fn conduct(&self) -> Conduct {
+        self.conduct
     }
 
     /// Bytes that the model itself has taken since it was made, roughly.

@@ -95,6 +95,10 @@ pub trait Subject {
     fn fail(&mut self, _source: Source, _nth: u64) {}
     /// Displaces the base of arenas obtained from now on by this many bytes.
     fn shift_arenas(&mut self, _bytes: usize) {}
+    /// Makes the subject as it was when it was new, if it knows how to.
+    ///
+    /// No block may be used afterwards. What a subject cannot take back by itself is lost.
+    unsafe fn renew(&mut self) {}
     /// The number of blocks the subject believes are live, if it counts them.
     fn live_blocks(&self) -> Option<usize> {
         None

@@ -90,6 +90,8 @@ impl<F: Faults, L: Layout> Reference<F, L> {
             default: DefaultRaw::over(LoggedLibrary { log: log.clone() }, faults),
             faults,
             shared: ptr::null_mut(),
+            large: Vec::new(),
+            putting_by: false,
         };
         let arenas = ArenaHook {
             log: log.clone(),
@@ -97,6 +99,7 @@ impl<F: Faults, L: Layout> Reference<F, L> {
             shift: 0,
             default: Mmap::aligned(L::ARENA_SIZE, faults),
             mappings: Vec::new(),
+            spare: Vec::new(),
             layout: PhantomData,
         };
         Reference {
@@ -151,6 +154,14 @@ impl<F: Faults, L: Layout> Subject for Reference<F, L> {
     }
     fn shift_arenas(&mut self, bytes: usize) {
         self.heap.arenas_mut().shift = bytes;
+    }
+    unsafe fn renew(&mut self) {
+        self.heap.arenas_mut().put_by();
+        self.heap.raw_mut().putting_by = true;
+        // SAFETY: the contract of [`Subject`].
+        unsafe { self.heap.reset() };
+        self.heap.raw_mut().renew();
+        self.log.clear();
     }
     fn live_blocks(&self) -> Option<usize> {
         Some(self.heap.allocated_blocks())
@@ -215,7 +226,21 @@ struct RawHook<F> {
     faults: F,
     /// The block that all requests for nothing share under [`Fault::ZeroShared`].
     shared: *mut u8,
+    /// What is large and was obtained by a `calloc` of one element: what the allocator knows its arenas by, perhaps.
+    large: Vec<Large>,
+    /// Whether the allocator gives everything back.
+    putting_by: bool,
 }
+
+struct Large {
+    block: *mut u8,
+    size: usize,
+    /// Whether it was put by, zeroed: to clear so much memory anew costs more than a short program does.
+    spare: bool,
+}
+
+/// Bytes from which on it does.
+const LARGE: usize = 1 << 17;
 
 // SAFETY: null, or what the default returns, unless a fault is planted.
 unsafe impl<F: Faults> Raw for RawHook<F> {
@@ -237,6 +262,8 @@ unsafe impl<F: Faults> Raw for RawHook<F> {
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
         let block = if self.failing.strikes() {
             ptr::null_mut()
+        } else if count == 1 && size >= LARGE {
+            self.calloc_large(size)
         } else {
             self.default.calloc(count, size)
         };
@@ -249,6 +276,7 @@ unsafe impl<F: Faults> Raw for RawHook<F> {
     }
     unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
         let before = block.addr();
+        self.forget_large(block);
         let moved = if self.failing.strikes() {
             ptr::null_mut()
         } else if self.is_shared(block) {
@@ -268,6 +296,13 @@ unsafe impl<F: Faults> Raw for RawHook<F> {
         self.log.note(Event::RawFree {
             block: block.addr(),
         });
+        if self.putting_by
+            && let Some(large) = self.large.iter_mut().find(|large| large.block == block)
+        {
+            large.spare = true;
+            return;
+        }
+        self.forget_large(block);
         if !self.is_shared(block) {
             // SAFETY: the caller's promise.
             unsafe { self.default.free(block) };
@@ -285,6 +320,42 @@ impl<F: Faults> RawHook<F> {
             unsafe { self.default.free(block) };
         }
         self.shared
+    }
+
+    fn calloc_large(&mut self, size: usize) -> *mut u8 {
+        let spare = self.large.iter_mut();
+        if let Some(large) = spare
+            .filter(|large| large.spare)
+            .find(|large| large.size == size)
+        {
+            large.spare = false;
+            self.log.note(Event::Library { count: 1, size });
+            return large.block;
+        }
+        let block = self.default.calloc(1, size);
+        if !block.is_null() {
+            self.large.push(Large {
+                block,
+                size,
+                spare: false,
+            });
+        }
+        block
+    }
+
+    fn forget_large(&mut self, block: *mut u8) {
+        if let Some(index) = self.large.iter().position(|large| large.block == block) {
+            self.large.swap_remove(index);
+        }
+    }
+
+    /// Forgets what it was told, and the block that is shared.
+    fn renew(&mut self) {
+        self.putting_by = false;
+        self.failing = Countdown(0);
+        let shared = std::mem::replace(&mut self.shared, ptr::null_mut());
+        // SAFETY: null, or a block that nobody else frees.
+        unsafe { self.default.free(shared) };
     }
 
     fn is_shared(&self, block: *mut u8) -> bool {
@@ -325,6 +396,8 @@ struct ArenaHook<F, L> {
     shift: usize,
     default: Mmap<F>,
     mappings: Vec<Mapping>,
+    /// Mappings that arenas were taken back from.
+    spare: Vec<Mapping>,
     layout: PhantomData<L>,
 }
 
@@ -368,6 +441,14 @@ unsafe impl<F: Faults, L: Layout> ArenaSource for ArenaHook<F, L> {
 }
 
 impl<F: Faults, L: Layout> ArenaHook<F, L> {
+    /// Forgets what it was told, and takes all arenas back, to hand out again what is in them: mapping memory anew
+    /// costs more than a short program does.
+    fn put_by(&mut self) {
+        self.failing = Countdown(0);
+        self.shift = 0;
+        self.spare.append(&mut self.mappings);
+    }
+
     fn map(&mut self, size: usize) -> *mut u8 {
         // Behind a displaced arena there is room for a pool, so that one that reaches too far is seen to, instead of
         // ending the process.
@@ -377,7 +458,11 @@ impl<F: Faults, L: Layout> ArenaHook<F, L> {
             self.shift + L::POOL_SIZE
         };
         let size = size + room;
-        let base = self.default.alloc(size);
+        let spare = self.spare.iter().position(|spare| spare.size == size);
+        let base = match spare {
+            Some(index) => self.spare.swap_remove(index).base,
+            None => self.default.alloc(size),
+        };
         if base.is_null() {
             return base;
         }

@@ -32,6 +32,7 @@ fn vocabularies() -> Vec<Vocabulary> {
         nonmultiple_sizes: false,
         invalid_memalign: false,
         hooked: false,
+        bursts: false,
         ..Vocabulary::default()
     };
     let c11 = Vocabulary {

@@ -373,3 +373,51 @@ fn every_fault_shows() {
         );
     }
 }
+
+#[test]
+fn a_renewed_reference_asks_for_the_same_again() {
+    /// An event without its addresses.
+    fn bare(event: &Event) -> Event {
+        match *event {
+            Event::RawMalloc { size, .. } => Event::RawMalloc { size, result: 0 },
+            Event::RawCalloc { count, size, .. } => Event::RawCalloc {
+                count,
+                size,
+                result: 0,
+            },
+            Event::RawRealloc { size, .. } => Event::RawRealloc {
+                block: 0,
+                size,
+                result: 0,
+            },
+            Event::ArenaAlloc { size, .. } => Event::ArenaAlloc { size, result: 0 },
+            other => other,
+        }
+    }
+    let mut subject = Reference::new();
+    let mut seen = Vec::new();
+    for round in 0..3 {
+        let mut events = Vec::new();
+        // SAFETY: blocks are live, and lost with the heap that they are from.
+        unsafe {
+            let blocks: Vec<*mut u8> = (0..2000).map(|_| subject.malloc(512)).collect();
+            events.extend(subject.events().iter().map(bare));
+            // The vector of arenas and two nodes, each asked of the library as well, and two arenas.
+            assert_eq!(events.len(), 8);
+            let large = subject.calloc(1, LARGE);
+            large.write_bytes(0xff, LARGE);
+            subject.free(large);
+            assert_eq!(subject.live_blocks(), Some(blocks.len()));
+            assert_eq!(subject.check_invariants(), Ok(()));
+            subject.fail(Source::Arena, 1);
+            subject.shift_arenas(16);
+            subject.renew();
+        }
+        assert_eq!(subject.live_blocks(), Some(0), "round {round}");
+        assert_eq!(subject.check_invariants(), Ok(()));
+        assert_eq!(subject.events(), []);
+        seen.push(events);
+    }
+    assert_eq!(seen[1], seen[0]);
+    assert_eq!(seen[2], seen[0]);
+}
