@@ -372,3 +372,22 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
         }
     }
 }
+
+// The other two domains have pymalloc for their allocator, so it can be what lies beneath a debug layer.
+// SAFETY: blocks of pools and of the raw domain are nobody else's until they are freed.
+unsafe impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Raw for Pymalloc<L, R, A, F> {
+    fn malloc(&mut self, size: usize) -> *mut u8 {
+        Pymalloc::malloc(self, size)
+    }
+    fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        Pymalloc::calloc(self, count, size)
+    }
+    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { Pymalloc::realloc(self, block, size) }
+    }
+    unsafe fn free(&mut self, block: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { Pymalloc::free(self, block) }
+    }
+}

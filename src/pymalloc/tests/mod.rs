@@ -1,5 +1,6 @@
 //! Tests of the room through its public entry points, over sources that watch.
 
+mod debug;
 mod editions;
 mod failure;
 mod golden;
