@@ -30,7 +30,7 @@ const KEPT_OUTPUT: usize = 600;
 /// How much longer than the limit a process that gets no processor time is waited for.
 const STARVED: u32 = 10;
 /// The part of its patience that a process must have worked inside a call for it to hang there: one in so many.
-const BUSY: u32 = 4;
+const BUSY: u32 = 12;
 /// The part of its patience for which a supervisor waits for a worker that should have stopped: one in so many.
 const GRACE: u32 = 4;
 /// Clock ticks a second in `/proc`.
