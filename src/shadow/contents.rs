@@ -169,11 +169,11 @@ impl Pattern {
         // SAFETY: as above.
         unsafe {
             self.verify_window(block, 0..EDGE)?;
-            self.verify_tail(block, size)
+            self.verify_tail(block, 0, size)
         }
     }
 
-    /// Verifies the tail of a large block.
+    /// Verifies the tail of a large block, from offset `from` on if it begins before that.
     ///
     /// # Errors
     ///
@@ -181,10 +181,18 @@ impl Pattern {
     ///
     /// # Safety
     ///
-    /// The block must be readable for `size` bytes, more than [`WHOLE`].
-    pub unsafe fn verify_tail(self, block: *const u8, size: u64) -> Result<(), Mismatch> {
+    /// The block must be readable for `size` bytes, more than [`WHOLE`], and `from` at most `size`.
+    pub unsafe fn verify_tail(
+        self,
+        block: *const u8,
+        from: u64,
+        size: u64,
+    ) -> Result<(), Mismatch> {
+        let start = tail(size);
+        let from = from.max(start);
+        let noise = self.window(start).wrapping_add((from - start) as usize);
         // SAFETY: inside the block.
-        unsafe { self.verify_window(block, tail(size)..size) }
+        unsafe { verify_noise(block, noise, from..size) }
     }
 
     /// Verifies a range at whose start a window begins.
@@ -194,20 +202,33 @@ impl Pattern {
     /// The range of the block must be readable, and at most [`WHOLE`] bytes.
     #[inline(always)]
     unsafe fn verify_window(self, block: *const u8, range: Range<u64>) -> Result<(), Mismatch> {
-        let noise = self.window(range.start);
-        let length = (range.end - range.start) as usize;
-        // SAFETY: the caller's promise, and the window is long enough. No reference is made: what a broken allocator
-        // hands out may change at any time.
-        unsafe {
-            let place = block.add(range.start as usize);
-            if libc::memcmp(place.cast(), noise.cast(), length) == 0 {
-                return Ok(());
-            }
-            first_mismatch(place, noise, length).map_err(|mismatch| Mismatch {
-                offset: range.start + mismatch.offset,
-                ..mismatch
-            })
+        // SAFETY: the caller's promise, and the window is long enough.
+        unsafe { verify_noise(block, self.window(range.start), range) }
+    }
+}
+
+/// Compares a range of a block with noise.
+///
+/// # Safety
+///
+/// Both must be readable for as many bytes.
+#[inline(always)]
+unsafe fn verify_noise(
+    block: *const u8,
+    noise: *const u8,
+    range: Range<u64>,
+) -> Result<(), Mismatch> {
+    let length = (range.end - range.start) as usize;
+    // SAFETY: the caller's promise. No reference is made: what a broken allocator hands out may change at any time.
+    unsafe {
+        let place = block.add(range.start as usize);
+        if libc::memcmp(place.cast(), noise.cast(), length) == 0 {
+            return Ok(());
         }
+        first_mismatch(place, noise, length).map_err(|mismatch| Mismatch {
+            offset: range.start + mismatch.offset,
+            ..mismatch
+        })
     }
 }
 

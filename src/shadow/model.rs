@@ -551,11 +551,18 @@ impl<'l> Shadow<'l> {
         })
     }
 
-    /// Verifies the end of a large block.
-    pub(super) fn verify_tail(&self, at: At, slot: Slot, block: &Block, rule: RuleId) -> Checked {
+    /// Verifies the end of a large block, of which the bytes up to offset `from` hold something else.
+    pub(super) fn verify_tail(
+        &self,
+        at: At,
+        slot: Slot,
+        block: &Block,
+        from: u64,
+        rule: RuleId,
+    ) -> Checked {
         // SAFETY: as in `verify_prefix`.
         self.verify_by(at, slot, block, rule, || unsafe {
-            block.pattern.verify_tail(block.pointer(), block.size)
+            block.pattern.verify_tail(block.pointer(), from, block.size)
         })
     }
 

@@ -57,7 +57,7 @@ impl Shadow<'_> {
         let filled = filled_for(at.op, before);
         self.verify_prefix(at, at.op.slot, before, filled, filled, rule)?;
         if filled != before.size {
-            self.verify_tail(at, at.op.slot, before, rule)?;
+            self.verify_tail(at, at.op.slot, before, filled, rule)?;
             self.write(before, 0);
         }
         Ok(())
