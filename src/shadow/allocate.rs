@@ -233,7 +233,8 @@ impl Shadow<'_> {
     ) -> Result<Option<u64>, super::Stop> {
         let rules = impossible(at.op);
         if rules.is_empty() {
-            return Ok(at.op.size());
+            // What is beyond all sizes here has an alignment that is none, and its own rule said so.
+            return Ok(at.op.size().filter(|&size| size <= ADDRESS_SPACE));
         }
         let rule = self.first_checked(rules);
         self.ledger.count(rule);
