@@ -254,7 +254,7 @@ faults! {
     ReallocContent {
         /// realloc copies 16 bytes too few out of small blocks
         ReallocCopiesShort = "realloc-copies-short",
-        /// growing a mapped block loses its first page
+        /// growing a mapped block of a function that takes no alignment loses its first page
         ReallocLosesPage = "realloc-loses-page",
     }
     ReallocBounds {
