@@ -75,6 +75,18 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
         in_pools.wrapping_add_signed(self.raw_blocks)
     }
 
+    /// The size of the class of a block from a pool; `None` of any other.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this allocator.
+    pub unsafe fn class_size(&self, block: *mut u8) -> Option<usize> {
+        // SAFETY: the caller's promise; only blocks from pools lie in arenas, and a pool in use has a class.
+        let class = || unsafe { (*pool_of::<L>(block)).szidx as usize };
+        let pooled = self.arenas.map.contains(block.addr());
+        pooled.then(|| L::class_size(class()))
+    }
+
     #[inline(always)]
     pub(super) fn has(&self, fault: Fault) -> bool {
         self.sources.faults.planted(fault)

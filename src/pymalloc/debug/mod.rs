@@ -83,7 +83,7 @@ impl Gil for OneThread {
 static LAST_SERIAL: AtomicUsize = AtomicUsize::new(0);
 
 /// The debug layer of a domain, over its allocator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Debug<R, A = Abort, G = OneThread> {
     beneath: R,
     domain: Domain,
