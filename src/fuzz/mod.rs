@@ -4,7 +4,9 @@
 //! workers; what comes of it is a panic whose message is a trace, from the line that begins one on.
 
 mod debug_layer;
+mod domains;
 pub mod input;
+mod layouts;
 mod mutate;
 mod pymalloc;
 mod shrink;
@@ -13,6 +15,8 @@ mod told;
 mod trace;
 
 pub use debug_layer::{DebugLayer, debug_mutants, is_debug_mutant};
+pub use domains::domains;
+pub use layouts::Layouts;
 pub use mutate::mutate;
 pub use pymalloc::Pymalloc;
 pub use shrink::Shrink;
