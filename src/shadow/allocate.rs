@@ -1,8 +1,9 @@
 //! What must be true of a new block.
 
+use super::alignment::alignment_asked;
 use super::block::{Block, History};
 use super::ledger::Choice;
-use super::model::{At, Checked, ERRNO_BEFORE, MEMPTR_BEFORE, Reply, Shadow};
+use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
 use super::occupancy::ADDRESS_END;
 use super::{Evidence, contents};
 use crate::program::{Call, Op};
@@ -15,14 +16,12 @@ const SIGNED_MAX: u64 = i64::MAX as u64;
 /// Requests this close to `SIZE_MAX` wrap when a header is added to them.
 const WRAPS: u64 = u64::MAX - (1 << 32);
 /// The alignment every fundamental type is content with: `_Alignof(max_align_t)` on x86-64.
-const MAX_ALIGN: u64 = 16;
+pub(super) const MAX_ALIGN: u64 = 16;
 /// A size that is never refused for itself.
-const MODEST: u64 = 1 << 20;
-/// Alignments from here on are more than a page can give by luck.
-const LARGE_ALIGNMENT: u64 = 4096;
-const PAGE: u64 = 4096;
+pub(super) const MODEST: u64 = 1 << 20;
+pub(super) const PAGE: u64 = 4096;
 /// With so few live blocks, memory is not why a request of ordinary size fails.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 
 /// The rules that forbid a block for this request, whatever the allocator, most specific first.
 #[inline(always)]
@@ -68,25 +67,6 @@ fn forbidding(op: &Op, size: Option<u64>) -> &'static [RuleId] {
         ],
         (_, Some(size)) if size > ADDRESS_SPACE => &[RuleId::HugeMustFail],
         _ => &[],
-    }
-}
-
-/// The alignment that fits every fundamental type of at most `size` bytes (C23 7.24.3p1).
-#[inline(always)]
-pub(super) fn fitting_alignment(size: u64) -> u64 {
-    match size {
-        0 => 1,
-        size => MAX_ALIGN.min(1 << size.ilog2()),
-    }
-}
-
-/// The alignment that a call asks for, 0 if it asks for none.
-#[inline(always)]
-pub(super) fn alignment_asked(op: &Op) -> u64 {
-    match op.call {
-        Call::Valloc | Call::Pvalloc => PAGE,
-        call if call.takes_alignment() => op.a,
-        _ => 0,
     }
 }
 
@@ -260,90 +240,6 @@ impl Shadow<'_> {
         Ok(())
     }
 
-    /// Alignments that are none must be refused by `aligned_alloc`; `memalign` has a choice.
-    #[inline(never)]
-    fn check_alignment_argument(&mut self, at: At, address: u64) -> Checked {
-        let Op {
-            call, a: alignment, ..
-        } = *at.op;
-        let valid = alignment.is_power_of_two();
-        match call {
-            Call::AlignedAlloc if !valid => {
-                self.ledger.count(RuleId::AlignedAllocInvalid);
-                if address != 0 {
-                    self.broken(
-                        at,
-                        RuleId::AlignedAllocInvalid,
-                        Evidence::UnexpectedPointer { address },
-                    )?;
-                }
-            }
-            Call::AlignedAlloc if !self.limited => {
-                self.ledger.count(RuleId::AlignExtendedSupported);
-                self.ledger.count(RuleId::AlignedAllocUnsupported);
-                // Only where nothing else can be the reason does a failure speak of the alignment.
-                let size = at.op.b;
-                let ordinary =
-                    size > 0 && size.is_multiple_of(alignment) && size <= alignment.max(MODEST);
-                if address != 0 || (ordinary && alignment >= MAX_ALIGN && self.live() <= FEW) {
-                    self.ledger.note_alignment(alignment, address != 0);
-                }
-            }
-            Call::Memalign if !valid => {
-                self.ledger.count(RuleId::MemalignInvalid);
-                let next = alignment.checked_next_power_of_two().unwrap_or(1 << 63);
-                self.ledger.note(match address {
-                    0 => Choice::MemalignInvalidNull,
-                    _ if address.is_multiple_of(next) => Choice::MemalignInvalidRounded,
-                    _ => Choice::MemalignInvalidPointer,
-                });
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The alignment of what a call returned.
-    #[inline(always)]
-    pub(super) fn check_alignment(&mut self, at: At, address: u64, size: u64) -> Checked {
-        let fitting = fitting_alignment(size);
-        let Op { call, a: asked, .. } = *at.op;
-        let (rule, alignment) = match call {
-            Call::Malloc | Call::Calloc => (RuleId::AlignFundamentalFit, fitting),
-            Call::Realloc | Call::Reallocarray => (RuleId::AlignAfterRealloc, fitting),
-            Call::Valloc | Call::Pvalloc if size == 0 => (RuleId::AlignZeroSize, PAGE),
-            Call::Valloc => (RuleId::AlignValloc, PAGE),
-            Call::Pvalloc => (RuleId::AlignPvalloc, PAGE),
-            // What an alignment that is none means is up to `memalign`.
-            _ if !asked.is_power_of_two() => (RuleId::AlignFundamentalFit, fitting),
-            _ if size == 0 => (RuleId::AlignZeroSize, asked),
-            Call::AlignedAlloc => (RuleId::AlignAlignedAlloc, asked.max(fitting)),
-            Call::PosixMemalign if asked >= LARGE_ALIGNMENT => (RuleId::AlignLarge, asked),
-            Call::PosixMemalign => (RuleId::AlignPosixMemalign, asked),
-            _ => (RuleId::AlignMemalign, asked),
-        };
-        self.ledger.count(rule);
-        if address & (alignment - 1) != 0 {
-            // Whatever else it fails to be aligned to follows from this.
-            return self.broken(at, rule, Evidence::Misaligned { address, alignment });
-        }
-        let plain = matches!(
-            call,
-            Call::Malloc | Call::Calloc | Call::Realloc | Call::Reallocarray
-        );
-        if plain && size > 0 {
-            self.ledger.count(RuleId::AlignFundamentalAny);
-            if address & (MAX_ALIGN - 1) != 0 {
-                let evidence = Evidence::Misaligned {
-                    address,
-                    alignment: MAX_ALIGN,
-                };
-                self.broken(at, RuleId::AlignFundamentalAny, evidence)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The array that `calloc` returned.
     #[inline(always)]
     fn check_zero(&mut self, at: At, block: &Block) -> Checked {
@@ -372,92 +268,6 @@ impl Shadow<'_> {
         Ok(())
     }
 
-    /// The rules of `posix_memalign` alone; answers with the address of the block, 0 for none.
-    #[inline(never)]
-    fn settle_posix_memalign(&mut self, at: At, reply: &Reply) -> Result<u64, super::Stop> {
-        let Op {
-            a: alignment,
-            b: size,
-            ..
-        } = *at.op;
-        let Reply {
-            value: after,
-            code,
-            beside,
-            errno,
-        } = *reply;
-        let memptr = Evidence::Memptr {
-            before: MEMPTR_BEFORE,
-            after,
-        };
-        self.ledger.count(RuleId::PmaMemptrSuccess);
-        if let Some(&word) = beside.iter().find(|&&word| word != !MEMPTR_BEFORE) {
-            self.broken(
-                at,
-                RuleId::PmaMemptrSuccess,
-                Evidence::Memptr {
-                    before: !MEMPTR_BEFORE,
-                    after: word,
-                },
-            )?;
-        }
-        if !alignment.is_power_of_two() || !alignment.is_multiple_of(8) {
-            self.ledger.count(RuleId::PmaEinval);
-            if code != libc::EINVAL {
-                let evidence = Evidence::Code {
-                    returned: code,
-                    wanted: Some(libc::EINVAL),
-                };
-                self.broken(at, RuleId::PmaEinval, evidence)?;
-            }
-        }
-        self.ledger.count(RuleId::PmaReturnsError);
-        // Of an alignment that is valid and that every allocator has, EINVAL would be untrue.
-        let valid = alignment.is_power_of_two() && (8..=PAGE).contains(&alignment);
-        let error = code == libc::ENOMEM || (code == libc::EINVAL && !valid);
-        let gave_nothing = code == 0 && (after == MEMPTR_BEFORE || (after == 0 && size > 0));
-        if gave_nothing {
-            self.broken(
-                at,
-                RuleId::PmaReturnsError,
-                Evidence::Memptr {
-                    before: MEMPTR_BEFORE,
-                    after,
-                },
-            )?;
-            return Ok(0);
-        }
-        if code == 0 {
-            return Ok(after);
-        }
-        if !error && size > 0 {
-            let evidence = Evidence::Code {
-                returned: code,
-                wanted: valid.then_some(libc::ENOMEM),
-            };
-            self.broken(at, RuleId::PmaReturnsError, evidence)?;
-        }
-        if size == 0 {
-            self.ledger.note(Choice::PmaZeroError);
-        }
-        self.ledger.count(RuleId::PmaMemptr);
-        self.ledger.count(RuleId::PmaMemptrUntouched);
-        match after {
-            MEMPTR_BEFORE => {}
-            0 => self.broken(at, RuleId::PmaMemptrUntouched, memptr)?,
-            _ => self.broken(at, RuleId::PmaMemptr, memptr)?,
-        }
-        self.ledger.count(RuleId::PmaErrno);
-        self.ledger
-            .note(match (errno == ERRNO_BEFORE, code == libc::EINVAL) {
-                (true, true) => Choice::PmaEinvalErrnoKept,
-                (true, false) => Choice::PmaErrnoKept,
-                (false, true) => Choice::PmaEinvalErrnoSet,
-                (false, false) => Choice::PmaErrnoSet,
-            });
-        Ok(0)
-    }
-
     /// Notes what a call does with a size of zero.
     #[cold]
     pub(super) fn note_zero(&mut self, at: At, pointer: bool) {
@@ -482,22 +292,5 @@ impl Shadow<'_> {
             _ => (Choice::AlignedZeroNull, Choice::AlignedZeroPointer),
         };
         self.ledger.note(if pointer { block } else { null });
-    }
-
-    /// The rule that an overlap of a new or resized block with a live one breaks.
-    pub(super) fn overlap_rule(&self, at: At, block: &Block, other: &Block) -> RuleId {
-        let beyond = |first: &Block, second: &Block| {
-            first.size > first.requested && second.address >= first.address + first.requested.max(1)
-        };
-        let zero = |call: Call| self.first_checked(&[RuleId::ZeroMallocDistinct, zero_rule(call)]);
-        match other.history {
-            _ if beyond(other, block) || beyond(block, other) => RuleId::UsableDisjoint,
-            History::SurvivedFailure => self.keeping_rule(other),
-            History::KeptInPlace => RuleId::ReallocOldDead,
-            _ if block.size == 0 => zero(at.op.call),
-            _ if other.size == 0 => zero(other.maker),
-            _ if block.address == other.address => RuleId::DistinctNonzero,
-            _ => RuleId::Disjoint,
-        }
     }
 }

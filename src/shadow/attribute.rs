@@ -3,7 +3,8 @@
 //! A process that dies inside a call breaks the rule that speaks of that call: `free(NULL)` must do nothing, a request
 //! that cannot be met must fail. Only a death that no such rule explains is laid to the general one, that calls return.
 
-use super::allocate::{alignment_asked, impossible, zero_rule};
+use super::alignment::alignment_asked;
+use super::allocate::{impossible, zero_rule};
 use super::{Death, Evidence, Finding, Moment};
 use crate::program::{Call, NO_SLOT, Op, Program};
 use crate::spec::{RuleId, RuleSet};

@@ -1,23 +1,28 @@
 //! The shadow model: what must be true of every live block after every operation.
 
+mod alignment;
 mod allocate;
 mod attribute;
 pub mod block;
+mod conduct;
 pub mod contents;
 mod cpython;
 mod event;
+mod expectation;
 mod finding;
+mod holding;
 mod ledger;
 mod model;
 pub mod occupancy;
+mod placing;
+mod posix_memalign;
 mod query;
 mod reallocate;
 mod release;
 
 pub use attribute::{attribute_death, attribute_shrunk, is_killed};
+pub use conduct::{Conduct, Muted};
 pub use event::{Event, Source};
 pub use finding::{Case, Death, Evidence, Finding, LiveBlock, Moment, Outcome};
 pub use ledger::{Choice, Ledger};
-pub use model::{
-    Checked, Conduct, ERRNO_BEFORE, MEMPTR_BEFORE, Muted, Reply, Request, Shadow, Stop,
-};
+pub use model::{Checked, ERRNO_BEFORE, MEMPTR_BEFORE, Reply, Request, Shadow, Stop};

@@ -1,9 +1,10 @@
 //! What must be true of a resized block.
 
-use super::allocate::fitting_alignment;
+use super::alignment::fitting_alignment;
 use super::block::{Block, History};
+use super::holding::filled_for;
 use super::ledger::Choice;
-use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow, filled_for};
+use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
 use super::{Evidence, contents};
 use crate::spec::RuleId;
 
