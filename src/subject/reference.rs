@@ -31,6 +31,7 @@ pub const fn consequences(fault: Fault) -> &'static [RuleId] {
 #[cfg(test)]
 mod tests;
 
+use super::pymalloc::calls_of_pymalloc;
 use super::{Event, Source, Subject};
 use crate::program::Call;
 use crate::pymalloc::{
@@ -112,31 +113,7 @@ impl<F: Faults, L: Layout> Reference<F, L> {
 impl<F: Faults, L: Layout> Subject for Reference<F, L> {
     const HOOKED: bool = true;
 
-    fn provides(&self, call: Call) -> bool {
-        matches!(
-            call,
-            Call::Malloc | Call::Calloc | Call::Realloc | Call::Free
-        )
-    }
-
-    #[inline]
-    unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
-        self.heap.malloc(size)
-    }
-    #[inline]
-    unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        self.heap.calloc(count, size)
-    }
-    #[inline]
-    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the contract of [`Subject`].
-        unsafe { self.heap.realloc(block, size) }
-    }
-    #[inline]
-    unsafe fn free(&mut self, block: *mut u8) {
-        // SAFETY: the contract of [`Subject`].
-        unsafe { self.heap.free(block) }
-    }
+    calls_of_pymalloc!(|reference| &mut *reference.heap);
 
     #[inline]
     fn events(&self) -> &[Event] {
