@@ -375,7 +375,9 @@ fn every_fault_shows() {
         tour(Sound),
         "what is seen does not depend on where things lie"
     );
-    for &fault in Fault::ALL {
+    // Faults of order show in lockstep, those of the debug layer in its model.
+    let faults = Fault::ALL.iter().copied();
+    for fault in faults.filter(|&fault| breaks(fault).is_some()) {
         assert!(
             tour(Planted(fault)) != sound,
             "{} does not show",
