@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// What the table says of them.
 const LOCKSTEP: &str = "lockstep";
-/// Steps that are played before a mutant has survived: all are found in a tenth of it, and most in a hundredth.
+/// Steps that are played before a mutant has survived: about ten times what it takes to find the most hidden.
 const PATIENCE: u64 = 4_000_000;
 /// Steps between two looks at what is counted, which visits every pool.
 const COUNT: u64 = 256;
