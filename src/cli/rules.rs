@@ -4,6 +4,7 @@ use super::options::Format;
 use super::output::Output;
 use super::{Answer, Failure, values};
 use crate::report::catalogue::{write_list, write_rule};
+use crate::report::documents::write_statements;
 use crate::spec::{Catalogue, Rule};
 use clap::Args;
 
@@ -16,6 +17,9 @@ pub struct Arguments {
     /// Only the rules of this profile, with their levels there
     #[arg(long)]
     profile: Option<String>,
+    /// What documents say that is not so, what really happens, and since when
+    #[arg(long, conflicts_with_all = ["ids", "profile"])]
+    documents: bool,
     /// The form of the list
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -23,6 +27,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let catalogue = Catalogue::embedded();
+    if arguments.documents {
+        tell_documents(catalogue, arguments.format)?;
+        return Ok(Answer::Good);
+    }
     let profile = match &arguments.profile {
         Some(name) => Some(
             catalogue
@@ -66,4 +74,17 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
         }
     })?;
     Ok(Answer::Good)
+}
+
+fn tell_documents(catalogue: &Catalogue, format: Format) -> Result<(), Failure> {
+    let statements = catalogue.statements();
+    let mut output = Output::Standard;
+    let width = output.width();
+    output.write(|out| match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, statements)?;
+            writeln!(out)
+        }
+        Format::Human => write_statements(statements, out, width),
+    })
 }

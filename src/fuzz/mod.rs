@@ -3,7 +3,10 @@
 //! An input is read as a program, [`input`]. The allocators run it in this process, as [`run`](crate::run) does in
 //! workers; what comes of it is a panic whose message is a trace, from the line that begins one on.
 
+mod debug_layer;
+mod domains;
 pub mod input;
+mod layouts;
 mod mutate;
 mod pymalloc;
 mod shrink;
@@ -11,6 +14,9 @@ mod subject;
 mod told;
 mod trace;
 
+pub use debug_layer::{DebugLayer, debug_mutants, is_debug_mutant};
+pub use domains::domains;
+pub use layouts::Layouts;
 pub use mutate::mutate;
 pub use pymalloc::Pymalloc;
 pub use shrink::Shrink;

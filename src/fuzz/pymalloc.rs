@@ -2,13 +2,13 @@
 
 use super::{input, told};
 use crate::program::{Program, Vocabulary};
-use crate::pymalloc::{Edition, Fault, Faults, Planted, Sound};
+use crate::pymalloc::{Edition, Fault, Faults, Layout, P16kR64, Planted, Sound};
 use crate::run::{InProcess, SubjectSpec};
 use crate::shadow::Finding;
 use crate::subject::{Reference, Subject};
 
 /// The reference in this process.
-pub struct Pymalloc<F: Faults = Sound>(InProcess<Reference<F>>);
+pub struct Pymalloc<F: Faults = Sound, L: Layout = P16kR64>(InProcess<Reference<F, L>>);
 
 /// The invariants are looked at after each of the first operations of a program, while the heap is small, then every so
 /// often: to visit every pool costs more than an operation. If they do not hold, the program is run again with a look
@@ -25,7 +25,14 @@ const FAULT: &str = "ALLOCSPEC_FAULT";
 impl Pymalloc<Sound> {
     /// The reference as it should be.
     pub fn start() -> Pymalloc<Sound> {
-        Pymalloc::of(Reference::new())
+        Pymalloc::of(Reference::new(), Edition::USUAL)
+    }
+}
+
+impl<L: Layout> Pymalloc<Sound, L> {
+    /// The reference as it should be in this edition, whose layout is `L`.
+    pub fn of_edition(edition: Edition) -> Pymalloc<Sound, L> {
+        Pymalloc::of(Reference::with_layout(), edition)
     }
 }
 
@@ -46,22 +53,20 @@ impl Pymalloc<Planted> {
 
     /// The reference with this fault.
     pub fn with_fault(fault: Fault) -> Pymalloc<Planted> {
-        Pymalloc::of(Reference::with_fault(fault))
+        Pymalloc::of(Reference::with_fault(fault), Edition::USUAL)
     }
 }
 
-impl<F: Faults> Pymalloc<F> {
-    fn of(reference: Reference<F>) -> Pymalloc<F> {
+impl<F: Faults, L: Layout> Pymalloc<F, L> {
+    fn of(reference: Reference<F, L>, edition: Edition) -> Pymalloc<F, L> {
         // SAFETY: only says what the C library does with memory that is given back: it is to keep it, for to map it anew
         // for every program that has a large block costs more than the program.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         }
-        let subject = InProcess::built_in(
-            reference,
-            &input::options(SubjectSpec::Reference(Edition::USUAL)),
-        );
+        let subject =
+            InProcess::built_in(reference, &input::options(SubjectSpec::Reference(edition)));
         Pymalloc(subject.expect("the reference needs nothing but memory"))
     }
 

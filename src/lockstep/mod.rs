@@ -9,6 +9,7 @@
 mod difference;
 mod golden;
 mod interpreter;
+mod mutants;
 mod play;
 mod reference;
 mod script;
@@ -22,6 +23,7 @@ mod wire;
 pub use difference::Difference;
 pub use golden::{Golden, GoldenError};
 pub use interpreter::Interpreter;
+pub use mutants::{is_mutant, mutants};
 pub use script::Script;
 pub use totals::Totals;
 

@@ -3,7 +3,8 @@
 use super::play::{Player, SLOTS, Step, play};
 use super::stage::{HOME, NEXT_HOME, Stage, WORDS_EACH};
 use crate::pymalloc::{
-    ArenaSource, Build, CLibrary, Layout, Mmap, Pymalloc, Raw, Sound, Usage, Visitor,
+    ArenaSource, Build, CLibrary, Fault, Faults, Layout, Mmap, Planted, Pymalloc, Raw, Sound,
+    Usage, Visitor,
 };
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,6 +18,8 @@ pub trait Reference {
     fn play(&mut self, steps: &[Step]) -> &[u64];
     /// How memory is used.
     fn usage(&self) -> Usage;
+    /// The blocks that it counts.
+    fn blocks(&self) -> usize;
     /// Where the block of a slot lies, from the start of the region.
     fn slot(&self, slot: u32) -> Option<usize>;
     /// Where the region starts.
@@ -42,10 +45,26 @@ pub fn reference(build: Build, vector: u64) -> io::Result<Box<dyn Reference>> {
     impl Visitor for Make {
         type Output = io::Result<Box<dyn Reference>>;
         fn visit<L: Layout + 'static>(self) -> Self::Output {
-            Ok(Box::new(OnStage::<L>::new(self.0)?))
+            Ok(Box::new(OnStage::<L, Sound>::new(self.0, Sound)?))
         }
     }
     build.visit(Make(vector))
+}
+
+/// The reference of a build with a fault, without arenas.
+///
+/// # Errors
+///
+/// When the memory cannot be had.
+pub fn faulty(build: Build, fault: Fault) -> io::Result<Box<dyn Reference>> {
+    struct Make(Fault);
+    impl Visitor for Make {
+        type Output = io::Result<Box<dyn Reference>>;
+        fn visit<L: Layout + 'static>(self) -> Self::Output {
+            Ok(Box::new(OnStage::<L, Planted>::new(0, Planted(self.0))?))
+        }
+    }
+    build.visit(Make(fault))
 }
 
 /// Where the reference gets its memory: at first from anywhere, then from its stage.
@@ -112,17 +131,17 @@ unsafe impl ArenaSource for Source {
     }
 }
 
-struct OnStage<L: Layout> {
-    heap: Box<Heap<L>>,
+struct OnStage<L: Layout, F: Faults> {
+    heap: Box<Heap<L, F>>,
     stage: *mut Stage,
     slots: Box<[*mut u8; SLOTS]>,
     record: Vec<u64>,
 }
 
-type Heap<L> = Pymalloc<L, Source, Source>;
+type Heap<L, F> = Pymalloc<L, Source, Source, F>;
 
-impl<L: Layout> OnStage<L> {
-    fn new(vector: u64) -> io::Result<OnStage<L>> {
+impl<L: Layout, F: Faults> OnStage<L, F> {
+    fn new(vector: u64, faults: F) -> io::Result<OnStage<L, F>> {
         static REGIONS: AtomicUsize = AtomicUsize::new(0);
         let home = HOME + REGIONS.fetch_add(1, Relaxed) % 64 * NEXT_HOME;
         let none = std::ptr::null_mut();
@@ -131,7 +150,7 @@ impl<L: Layout> OnStage<L> {
             arenas: Mmap::aligned(L::ARENA_SIZE, Sound),
             raw: CLibrary,
         };
-        let mut heap = Box::new(Heap::<L>::new(source, source));
+        let mut heap = Box::new(Heap::<L, F>::with_faults(source, source, faults));
         let in_use = (vector / ENTRY / 2) as usize;
         let blocks = in_use * L::POOLS * L::blocks_per_pool(L::CLASSES - 1);
         let filled = (0..blocks).all(|_| !heap.malloc(L::THRESHOLD).is_null());
@@ -152,48 +171,55 @@ impl<L: Layout> OnStage<L> {
     }
 }
 
-impl<L: Layout> Drop for OnStage<L> {
+impl<L: Layout, F: Faults> Drop for OnStage<L, F> {
     fn drop(&mut self) {
         // SAFETY: all that is in the region is the heap's, which goes with it.
         unsafe { Stage::tear_down(self.stage) };
     }
 }
 
-impl<L: Layout> Player for Heap<L> {
+/// An allocator as a player.
+struct Playing<'h, H>(&'h mut H);
+
+impl<H: Raw> Player for Playing<'_, H> {
     #[inline]
     unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
-        Pymalloc::malloc(self, size)
+        self.0.malloc(size)
     }
     #[inline]
     unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        Pymalloc::calloc(self, count, size)
+        self.0.calloc(count, size)
     }
     #[inline]
     unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { Pymalloc::realloc(self, block, size) }
+        unsafe { self.0.realloc(block, size) }
     }
     #[inline]
     unsafe fn free(&mut self, block: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { Pymalloc::free(self, block) }
+        unsafe { self.0.free(block) }
     }
 }
 
-impl<L: Layout> Reference for OnStage<L> {
+impl<L: Layout, F: Faults> Reference for OnStage<L, F> {
     fn play(&mut self, steps: &[Step]) -> &[u64] {
         let room = steps.len() * WORDS_EACH;
         self.record.resize(self.record.len().max(room), 0);
         // SAFETY: the stage is this heap's, and the record stays where it is until the steps are played.
         let recorded = unsafe {
             (*self.stage).record_into(self.record.as_mut_ptr(), room);
-            play(&mut *self.heap, self.stage, steps, &mut self.slots);
+            let mut player = Playing(&mut *self.heap);
+            play(&mut player, self.stage, steps, &mut self.slots);
             (*self.stage).recorded()
         };
         &self.record[..recorded]
     }
     fn usage(&self) -> Usage {
         self.heap.usage()
+    }
+    fn blocks(&self) -> usize {
+        self.heap.allocated_blocks()
     }
     fn slot(&self, slot: u32) -> Option<usize> {
         let block = self.slots.get(slot as usize)?;

@@ -75,6 +75,18 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
         in_pools.wrapping_add_signed(self.raw_blocks)
     }
 
+    /// The size of the class of a block from a pool; `None` of any other.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this allocator.
+    pub unsafe fn class_size(&self, block: *mut u8) -> Option<usize> {
+        // SAFETY: the caller's promise; only blocks from pools lie in arenas, and a pool in use has a class.
+        let class = || unsafe { (*pool_of::<L>(block)).szidx as usize };
+        let pooled = self.arenas.map.contains(block.addr());
+        pooled.then(|| L::class_size(class()))
+    }
+
     #[inline(always)]
     pub(super) fn has(&self, fault: Fault) -> bool {
         self.sources.faults.planted(fault)
@@ -182,7 +194,7 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
         if block.is_null() && !self.has(Fault::FreeNullReachesRaw) {
             return;
         }
-        self.raw_blocks -= 1;
+        self.raw_blocks -= isize::from(!self.has(Fault::RawFreeUncounted));
         // SAFETY: what lies in no arena came from the raw domain.
         unsafe {
             if self.has(Fault::RawLeaks) {
@@ -221,14 +233,18 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
 
     pub(super) fn malloc_raw(&mut self, size: usize) -> *mut u8 {
         let nothing = L::NOTHING == Nothing::OneByte && size == 0;
-        let block = self.sources.raw.malloc(if nothing { 1 } else { size });
+        let mut asked = if nothing { 1 } else { size };
+        if self.has(Fault::RedirectWrongSize) && size > L::THRESHOLD {
+            asked ^= 16;
+        }
+        let block = self.sources.raw.malloc(asked);
         self.counted(block)
     }
 
     /// Counts a block from the raw domain, if it is one.
     #[inline]
     pub(super) fn counted(&mut self, block: *mut u8) -> *mut u8 {
-        self.raw_blocks += isize::from(!block.is_null());
+        self.raw_blocks += isize::from(!block.is_null() || self.has(Fault::RefusalCounted));
         block
     }
 
@@ -300,7 +316,7 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             (*pool).nextpool = ptr::null_mut();
             (*pool).prevpool = ptr::null_mut();
             (*pool).count = 1;
-            if (*pool).szidx != class as u32 {
+            if (*pool).szidx != class as u32 || self.has(Fault::EmptyPoolForgets) {
                 return PoolHeader::begin::<L>(pool, class, self.sources.faults);
             }
             // It was of this class before: its free list is good.
@@ -324,6 +340,9 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             set_link(block, first);
             (*pool).freeblock = block;
             (*pool).count -= 1;
+            if self.has(Fault::FreeListQueue) && !first.is_null() {
+                self.queue(pool, block, first);
+            }
             if first.is_null() {
                 self.pool_was_full(pool);
             } else if (*pool).count == 0 {
@@ -340,6 +359,9 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
     unsafe fn pool_was_full(&mut self, pool: *mut PoolHeader) {
         // SAFETY: the caller's promise; class lists lead to pools, and a pool in use has a class.
         unsafe {
+            if self.has(Fault::FullPoolToBack) && self.pool_to_back(pool) {
+                return;
+            }
             let first = self.used.get_unchecked_mut((*pool).szidx as usize);
             let next = std::mem::replace(first, pool);
             (*pool).nextpool = next;

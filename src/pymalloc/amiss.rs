@@ -5,7 +5,7 @@
 use super::alloc::Pymalloc;
 use super::fault::{Fault, Faults};
 use super::layout::Layout;
-use super::pool::{pool_of, set_link};
+use super::pool::{PoolHeader, link, pool_of, set_link};
 use super::source::{ArenaSource, CLibrary, Raw};
 use std::ptr;
 
@@ -106,6 +106,48 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             }
         }
         moved
+    }
+
+    /// Puts the block that is first in a pool's free list last.
+    ///
+    /// # Safety
+    ///
+    /// `block` is the first and `next` the second free block of the pool.
+    #[inline(never)]
+    pub(super) unsafe fn queue(&self, pool: *mut PoolHeader, block: *mut u8, next: *mut u8) {
+        // SAFETY: the caller's promise; the list leads to free blocks.
+        unsafe {
+            (*pool).freeblock = next;
+            let mut last = next;
+            while !link(last).is_null() {
+                last = link(last);
+            }
+            set_link(last, block);
+            set_link(block, ptr::null_mut());
+        }
+    }
+
+    /// Puts a pool behind all others of its class. Answers whether there are any.
+    ///
+    /// # Safety
+    ///
+    /// `pool` is a pool in use that is in no list.
+    #[inline(never)]
+    pub(super) unsafe fn pool_to_back(&mut self, pool: *mut PoolHeader) -> bool {
+        // SAFETY: the caller's promise; class lists lead to pools.
+        unsafe {
+            let mut last = self.used[(*pool).szidx as usize];
+            if last.is_null() {
+                return false;
+            }
+            while !(*last).nextpool.is_null() {
+                last = (*last).nextpool;
+            }
+            (*last).nextpool = pool;
+            (*pool).prevpool = last;
+            (*pool).nextpool = ptr::null_mut();
+            true
+        }
     }
 
     /// What a faulty free does to the block behind a live one from a pool.

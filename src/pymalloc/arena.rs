@@ -107,6 +107,9 @@ impl<L: Layout> Arenas<L> {
                 self.last_with[free - 1] = arena;
             }
             let mut pool = (*arena).freepools;
+            if sources.faults.planted(Fault::CarvesFirst) && (*arena).has_virgin::<L>() {
+                pool = ptr::null_mut();
+            }
             if pool.is_null() {
                 pool = (*arena).pool_address.cast();
                 (*pool).arenaindex = arena.offset_from_unsigned(self.vector) as u32;
@@ -152,7 +155,7 @@ impl<L: Layout> Arenas<L> {
         &mut self,
         sources: &mut Sources<R, A, F>,
     ) -> *mut Arena {
-        if self.unused.is_null() && !self.grow(&mut sources.raw) {
+        if self.unused.is_null() && !self.grow(sources) {
             return ptr::null_mut();
         }
         let size = if sources.faults.planted(Fault::ArenaTwiceTheSize) {
@@ -162,11 +165,17 @@ impl<L: Layout> Arenas<L> {
         };
         let base = sources.arenas.alloc(size);
         if base.is_null() {
+            if sources.faults.planted(Fault::RefusedEntryLost) {
+                // SAFETY: unused entries are entries of the vector.
+                self.unused = unsafe { (*self.unused).nextarena };
+            }
             return ptr::null_mut();
         }
         if self.map.insert(base.addr(), &mut sources.raw).is_err() {
-            // SAFETY: it was obtained a moment ago, and nobody knows of it.
-            unsafe { sources.arenas.free(base, L::ARENA_SIZE) };
+            if !sources.faults.planted(Fault::UnmappedArenaLeaks) {
+                // SAFETY: it was obtained a moment ago, and nobody knows of it.
+                unsafe { sources.arenas.free(base, L::ARENA_SIZE) };
+            }
             return ptr::null_mut();
         }
         let excess = base.addr() & (L::POOL_SIZE - 1);
@@ -189,15 +198,20 @@ impl<L: Layout> Arenas<L> {
     }
 
     /// Doubles the vector. Every entry has an arena without free pools, so no list leads to one.
-    fn grow(&mut self, raw: &mut impl Raw) -> bool {
+    fn grow<R: Raw, A, F: Faults>(&mut self, sources: &mut Sources<R, A, F>) -> bool {
         // The vector is in memory, so twice its size can be told in bytes.
         let len = if self.len == 0 {
             INITIAL_ARENA_OBJECTS
+        } else if sources.faults.planted(Fault::VectorByOne) {
+            self.len + 1
         } else {
             2 * self.len
         };
         // SAFETY: the vector is null or what the raw domain returned last.
-        let vector = unsafe { raw.realloc(self.vector.cast(), len * size_of::<Arena>()) };
+        let vector = unsafe {
+            let size = len * size_of::<Arena>();
+            sources.raw.realloc(self.vector.cast(), size)
+        };
         if vector.is_null() {
             return false;
         }
@@ -232,16 +246,19 @@ impl<L: Layout> Arenas<L> {
             let arena = self.vector.add((*pool).arenaindex as usize);
             (*pool).nextpool = (*arena).freepools;
             (*arena).freepools = pool;
+            if sources.faults.planted(Fault::EmptyPoolsQueue) {
+                (*arena).queue(pool);
+            }
             let before = (*arena).nfreepools as usize;
             let last = self.last_with[before];
-            if last == arena {
+            if last == arena && !sources.faults.planted(Fault::FingerForgets) {
                 let prev = (*arena).prevarena;
                 let same = !prev.is_null() && (*prev).nfreepools as usize == before;
                 self.last_with[before] = if same { prev } else { ptr::null_mut() };
             }
             let free = before + 1;
             (*arena).nfreepools = free as u32;
-            let kept = L::KEEPS_LAST && (*arena).nextarena.is_null();
+            let kept = self.is_kept(arena, sources.faults);
             if (*arena).nfreepools == (*arena).ntotalpools && !kept {
                 self.unlink(arena);
                 self.release(arena, sources);
@@ -260,10 +277,17 @@ impl<L: Layout> Arenas<L> {
                 }
                 return;
             }
-            if self.last_with[free].is_null() {
+            let mut last = last;
+            let equal = self.last_with[free];
+            if equal.is_null() {
                 self.last_with[free] = arena;
+            } else if sources.faults.planted(Fault::ArenaAfterEquals) {
+                self.last_with[free] = arena;
+                last = equal;
             }
-            if arena == last {
+            // A finger that was forgotten may lead nowhere.
+            let lost = sources.faults.planted(Fault::FingerForgets) && last.is_null();
+            if arena == last || lost {
                 // The last of those with one fewer: what follows has as many or more.
                 return;
             }
@@ -275,6 +299,22 @@ impl<L: Layout> Arenas<L> {
             }
             (*last).nextarena = arena;
         }
+    }
+
+    /// Whether an arena that is empty stays all the same.
+    ///
+    /// # Safety
+    ///
+    /// `arena` is in the list of usable ones, or is about to get there.
+    #[inline]
+    unsafe fn is_kept(&self, arena: *mut Arena, faults: impl Faults) -> bool {
+        // SAFETY: the caller's promise.
+        let arena = unsafe { &*arena };
+        let displaced = (arena.ntotalpools as usize) < L::POOLS;
+        let last = arena.nextarena.is_null() && !faults.planted(Fault::LastArenaGoesBack);
+        L::KEEPS_LAST && last
+            || faults.planted(Fault::ArenasStay)
+            || faults.planted(Fault::DisplacedArenaStays) && displaced
     }
 
     /// # Safety
@@ -311,13 +351,31 @@ impl<L: Layout> Arenas<L> {
             (*arena).nextarena = self.unused;
             self.unused = arena;
             self.map.remove(base.addr());
+            if sources.faults.planted(Fault::MapClearsNeighbour) {
+                self.forget_neighbour(base.addr());
+            }
             if sources.faults.planted(Fault::ArenaFreedAtPool) {
                 base = first_pool::<L>(base);
             }
-            sources.arenas.free(base, L::ARENA_SIZE);
+            let short = sources.faults.planted(Fault::ArenaFreedShort);
+            let size = L::ARENA_SIZE - if short { L::POOL_SIZE } else { 0 };
+            sources.arenas.free(base, size);
             (*arena).address = ptr::null_mut();
         }
         self.statistics.current -= 1;
+    }
+
+    /// Takes out of the address map what lies right behind a displaced arena.
+    #[inline(never)]
+    fn forget_neighbour(&mut self, base: usize) {
+        let next = base + L::ARENA_SIZE;
+        let is_there = self
+            .entries()
+            .iter()
+            .any(|arena| arena.address.addr() == next);
+        if is_there && !base.is_multiple_of(L::ARENA_SIZE) {
+            self.map.remove(next);
+        }
     }
 
     /// Gives back all arenas, whatever is in them, and all bookkeeping.
@@ -374,6 +432,31 @@ impl Arena {
         nextarena: ptr::null_mut(),
         prevarena: ptr::null_mut(),
     };
+
+    /// Whether there are pools to carve.
+    fn has_virgin<L: Layout>(&self) -> bool {
+        let carved = self.pools::<L>().count();
+        carved < self.ntotalpools as usize
+    }
+
+    /// Puts the pool that is first among the empty ones last.
+    #[inline(never)]
+    fn queue(&mut self, pool: *mut PoolHeader) {
+        // SAFETY: the list leads to empty pools.
+        unsafe {
+            let next = (*pool).nextpool;
+            if next.is_null() {
+                return;
+            }
+            self.freepools = next;
+            let mut last = next;
+            while !(*last).nextpool.is_null() {
+                last = (*last).nextpool;
+            }
+            (*last).nextpool = pool;
+            (*pool).nextpool = ptr::null_mut();
+        }
+    }
 
     /// Whether this is one of the pools carved so far.
     pub fn has_carved<L: Layout>(&self, pool: *mut PoolHeader) -> bool {

@@ -3,6 +3,20 @@
 //! A checker of allocators is itself to be checked: an allocator that is wrong in one known way must be found out. The
 //! sound allocator pays nothing for this: it is compiled with [`Sound`], which says at compile time that no fault is
 //! there.
+//!
+//! Bugs that CPython had are among them, where they can be. These cannot:
+//!
+//! - races, for one thread has the allocator: reading `arenaindex` twice (bpo-8020), function and context of a hook read
+//!   apart (gh-111924), tracing after a free (gh-128679);
+//! - reads of foreign memory, which the layouts before 3.10 do without here: the clause `address != 0` (SF 1123430), tags of
+//!   memory (gh-87759);
+//! - arenas that stay in the address map after they went: what is freed there next ends the process;
+//! - dropped address bits (bpo-45521, bpo-45526): two blocks whose addresses differ in nothing else would be needed, and the
+//!   kernel does not give them;
+//! - arenas and blocks of several interpreters (gh-101659, gh-110411, gh-113055, gh-116510), mimalloc (gh-112532, gh-117755,
+//!   gh-132070, gh-145615), tracemalloc (bpo-21639), start-up (bpo-32030), of which the reference has none;
+//! - endless recursion of the fallback (bpo-18874), which ends the process that would tell of it;
+//! - what costs time only (bpo-37029), and what was wrong about other machines (bpo-14232, bpo-30150, gh-121460).
 
 /// What is wrong with an allocator.
 pub trait Faults: Copy {
@@ -45,6 +59,11 @@ macro_rules! faults {
             /// The fault's name.
             pub const fn name(self) -> &'static str {
                 match self { $(Fault::$fault => $name,)* }
+            }
+
+            /// Whether it is a fault of the debug layer.
+            pub fn is_of_debug_layer(self) -> bool {
+                self.name().starts_with("debug-")
             }
 
             /// What is wrong, in one line.
@@ -161,4 +180,66 @@ faults! {
     MisalignedArenaFull = "misaligned-arena-full",
     /// `free(NULL)` reaches the raw domain.
     FreeNullReachesRaw = "free-null-reaches-raw",
+
+    // Orders and counts. Some are bugs that CPython had.
+    /// The last block of a pool that leaves no remainder is never handed out.
+    LastBlockLost = "last-block-lost",
+    /// A full pool that a block is freed into goes to the back of its class list.
+    FullPoolToBack = "full-pool-to-back",
+    /// A freed block goes to the end of its pool's free list.
+    FreeListQueue = "free-list-queue",
+    /// An empty pool forgets its free list even if its class stays.
+    EmptyPoolForgets = "empty-pool-forgets",
+    /// An arena's empty pools are used again in the order in which they became empty.
+    EmptyPoolsQueue = "empty-pools-queue",
+    /// Pools are carved from an arena as long as any can be, whatever empty ones it has.
+    CarvesFirst = "carves-first",
+    /// The last arena with some number of free pools is remembered as that after it has one more.
+    FingerForgets = "finger-forgets",
+    /// An arena that gets a free pool goes behind those that have as many, not before them.
+    ArenaAfterEquals = "arena-after-equals",
+    /// The last usable arena goes back as soon as it is empty (before 3.9, and the thrashing of bpo-37257).
+    LastArenaGoesBack = "last-arena-goes-back",
+    /// Empty arenas are never given back (as before 2.5).
+    ArenasStay = "arenas-stay",
+    /// A displaced arena counts as empty only with as many free pools as an aligned one holds.
+    DisplacedArenaStays = "displaced-arena-stays",
+    /// The vector of arenas grows by one entry.
+    VectorByOne = "vector-by-one",
+    /// When an arena is refused, the entry that was to have it is lost (as the error path of new_arena once was wrong).
+    RefusedEntryLost = "refused-entry-lost",
+    /// An arena that the address map has no node for is not given back.
+    UnmappedArenaLeaks = "unmapped-arena-leaks",
+    /// An arena is given back with a size other than its own (bpo-3329, gh-144319).
+    ArenaFreedShort = "arena-freed-short",
+    /// A displaced arena that is given back takes the next one out of the address map.
+    MapClearsNeighbour = "map-clears-neighbour",
+    /// What pools do not serve is asked for by another size (bpo-21233).
+    RedirectWrongSize = "redirect-wrong-size",
+    /// A raw block is counted even if there is none (bpo-13390).
+    RefusalCounted = "refusal-counted",
+    /// A raw block that is freed still counts.
+    RawFreeUncounted = "raw-free-uncounted",
+
+    // The debug layer.
+    /// The debug layer does not put back what it erased of a block that cannot be resized (bpo-18408).
+    DebugErasedLost = "debug-erased-lost",
+    /// The debug layer lets header and trailer pass the size limit (bpo-22335).
+    DebugLimitForgotten = "debug-limit-forgotten",
+    /// The debug layer overwrites what a shrinking block leaves at its old place after it moved (bpo-31626).
+    DebugWritesAfterMove = "debug-writes-after-move",
+    /// The debug layer leaves the first word of a freed block as it was (gh-115891).
+    DebugFillLate = "debug-fill-late",
+    /// The debug layer writes down the new size of a block that cannot be resized.
+    DebugSizeOfFailure = "debug-size-of-failure",
+    /// The debug layer looks only at the first byte behind a block.
+    DebugOneTrailingByte = "debug-one-trailing-byte",
+    /// The debug layer looks only at six of the seven bytes before a block.
+    DebugSixLeadingBytes = "debug-six-leading-bytes",
+    /// The debug layer resizes blocks of any domain.
+    DebugResizesAny = "debug-resizes-any",
+    /// The debug layer fills a block from calloc.
+    DebugCallocFilled = "debug-calloc-filled",
+    /// The debug layer fills a block that grows from its start.
+    DebugGrowthFilled = "debug-growth-filled",
 }

@@ -8,7 +8,9 @@
 //! that there are.
 //!
 //! Where the memory comes from is for the user to say: [`Raw`] and [`ArenaSource`] are the two hooks that CPython has,
-//! monomorphised. The room knows nothing of the harness and uses nothing of it.
+//! monomorphised. Where allocators are to be set while the program runs, as PEP 445 has it, [`Domains`] are what CPython
+//! exports, and a [`Runtime`] has them with the defaults of a version. The room knows nothing of the harness and uses
+//! nothing of it.
 //!
 //! ```
 //! use allocspec::pymalloc::{DefaultRaw, Mmap, P16kR64, Pymalloc};
@@ -26,12 +28,15 @@ mod amiss;
 mod arena;
 mod builds;
 mod debug;
+mod domains;
 mod fault;
+mod hooks;
 mod invariants;
 mod layout;
 mod pool;
 mod radix;
 mod realloc;
+mod runtime;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -41,8 +46,11 @@ pub use alloc::{Pymalloc, SIZE_LIMIT};
 pub use arena::Statistics;
 pub use builds::*;
 pub use debug::{Abort, Alarm, Debug, Domain, Gil, OneThread, Resizing, Serial, Style};
+pub use domains::{Domains, PresentArenas, PublicRaw};
 pub use fault::{Fault, Faults, Planted, Sound};
+pub use hooks::{Allocator, ArenaAllocator};
 pub use layout::{Geometry, Layout, MAX_CLASSES, Nothing};
 pub use radix::{ArenaMap, OutOfMemory, OwnNodes, Radix};
+pub use runtime::Runtime;
 pub use source::{ArenaSource, CLibrary, DefaultRaw, Mmap, Raw};
 pub use usage::{ClassUsage, Usage};

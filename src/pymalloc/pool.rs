@@ -137,7 +137,8 @@ impl PoolHeader {
         // SAFETY: up to `maxnextoffset` there is room for a block.
         unsafe {
             let offset = (*pool).nextoffset;
-            if offset > (*pool).maxnextoffset {
+            let lost = faults.planted(Fault::LastBlockLost) && offset == (*pool).maxnextoffset;
+            if offset > (*pool).maxnextoffset || lost {
                 return false;
             }
             let size = stride::<L>(class, faults);

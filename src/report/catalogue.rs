@@ -1,11 +1,12 @@
 //! The catalogue for reading: all rules by section, or one in full.
 
+use super::documents;
 use super::words::{beside, count, wrap};
 use crate::spec::{Catalogue, Level, Profile, Rule};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
-const HEADING: Style = Style::new().bold();
+pub(super) const HEADING: Style = Style::new().bold();
 const LABEL: usize = 11;
 /// The column of titles that stand below their rule.
 const NARROW: usize = 4 + 9;
@@ -146,13 +147,15 @@ pub fn write_rule(
     if let Some(note) = &rule.note {
         field(out, "note", note, width)?;
     }
+    documents::write_beside(catalogue.statements(), rule.id, out, width)?;
     if !rule.aliases.is_empty() {
         field(out, "also", &rule.aliases.join(", "), width)?;
     }
     Ok(())
 }
 
-fn field(out: &mut dyn Write, label: &str, text: &str, width: usize) -> io::Result<()> {
+/// A label and a text beside it.
+pub(super) fn field(out: &mut dyn Write, label: &str, text: &str, width: usize) -> io::Result<()> {
     let mut label = label;
     for line in wrap(text, width.saturating_sub(2 + LABEL)) {
         writeln!(out, "  {HEADING}{label:LABEL$}{HEADING:#}{line}")?;

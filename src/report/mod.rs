@@ -3,6 +3,7 @@
 pub mod c_program;
 pub mod catalogue;
 mod commands;
+pub mod documents;
 mod evidence;
 mod heap_map;
 pub mod json;

@@ -140,9 +140,9 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     };
     Ok(MutantRow {
         name: mutant.name().to_owned(),
-        rule,
+        breaks: rule.as_str(),
         description: mutant.description().to_owned(),
-        caught,
+        caught: caught.into_iter().map(RuleId::as_str).collect(),
         verdict,
         ops_needed: ops,
         elapsed: started.elapsed(),

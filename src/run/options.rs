@@ -127,12 +127,12 @@ pub enum MutantVerdict {
 pub struct MutantRow {
     /// Its name.
     pub name: String,
-    /// The rule it breaks.
-    pub rule: RuleId,
+    /// The rule it breaks, or another check that must find it.
+    pub breaks: &'static str,
     /// What is wrong with it, in a few words.
     pub description: String,
-    /// The rules that found it.
-    pub caught: Vec<RuleId>,
+    /// The rules, or other checks, that found it.
+    pub caught: Vec<&'static str>,
     /// What became of it.
     pub verdict: MutantVerdict,
     /// Operations executed when it was found, or all if it never was.

@@ -7,7 +7,7 @@ use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
 use super::profile::ProfileEntry;
-use super::{Profile, Rule, RuleId};
+use super::{Profile, Rule, RuleId, Statement};
 
 static RULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/conformance/rules");
 static PROFILES: &str = include_str!(concat!(
@@ -15,12 +15,18 @@ static PROFILES: &str = include_str!(concat!(
     "/conformance/profiles.toml"
 ));
 
-/// The rules and the profiles.
+static DOCUMENTS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/conformance/documents.toml"
+));
+
+/// The rules, the profiles, and what documents say that is not so.
 #[derive(Debug)]
 pub struct Catalogue {
     /// By rule index.
     rules: Vec<Rule>,
     profiles: Vec<Profile>,
+    statements: Vec<Statement>,
 }
 
 /// Why files are not a catalogue.
@@ -71,6 +77,13 @@ struct RuleFile {
     rule: Vec<Rule>,
 }
 
+/// The file of statements.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DocumentFile {
+    statement: Vec<Statement>,
+}
+
 /// The file of profiles.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,10 +106,11 @@ impl Catalogue {
             let name = file.path().display().to_string();
             (name, file.contents_utf8().unwrap_or_default())
         });
-        Self::read(files, PROFILES)
+        Self::read(files, PROFILES, DOCUMENTS)
     }
 
-    /// The catalogue of these files of rules, each a name and a text, and this text of `profiles.toml`.
+    /// The catalogue of these files of rules, each a name and a text, and these texts of
+    /// `profiles.toml` and `documents.toml`.
     ///
     /// # Errors
     ///
@@ -104,6 +118,7 @@ impl Catalogue {
     fn read<'a>(
         files: impl IntoIterator<Item = (String, &'a str)>,
         profiles: &str,
+        documents: &str,
     ) -> Result<Catalogue, CatalogueError> {
         let mut slots: Vec<Option<Rule>> = vec![None; RuleId::ALL.len()];
         for (name, text) in files {
@@ -131,7 +146,12 @@ impl Catalogue {
             profiles.push(profile);
         }
 
-        let catalogue = Catalogue { rules, profiles };
+        let statements = parse::<DocumentFile>("documents.toml".into(), documents)?.statement;
+        let catalogue = Catalogue {
+            rules,
+            profiles,
+            statements,
+        };
         catalogue.check_names(families)?;
         Ok(catalogue)
     }
@@ -146,6 +166,11 @@ impl Catalogue {
             std::iter::once(profile.id()).chain(profile.aliases().iter().map(String::as_str))
         });
         unique(profile_names.chain(families.iter().map(String::as_str)))?;
+        unique(
+            self.statements
+                .iter()
+                .map(|statement| statement.id.as_str()),
+        )?;
 
         let mut listable = families;
         listable.extend(self.profiles.iter().map(|profile| profile.id().to_owned()));
@@ -185,6 +210,11 @@ impl Catalogue {
     /// Every rule in catalogue order; the rules of a section stand together.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What documents say that is not so.
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
     }
 
     /// Every profile that has a name of its own.
@@ -264,7 +294,7 @@ mod tests {
         let files = files
             .iter()
             .map(|(name, text)| (name.clone(), text.as_str()));
-        Catalogue::read(files, PROFILES)
+        Catalogue::read(files, PROFILES, DOCUMENTS)
     }
 
     /// The error of the embedded rules with `from` replaced by `to`.
@@ -323,7 +353,7 @@ mod tests {
         let files = RULES
             .files()
             .map(|file| (String::new(), file.contents_utf8().unwrap_or_default()));
-        let error = Catalogue::read(files, &profiles).expect_err("a broken catalogue");
+        let error = Catalogue::read(files, &profiles, DOCUMENTS).expect_err("a broken catalogue");
         assert!(matches!(error, CatalogueError::DuplicateName(name) if name == "posix08"));
     }
 
@@ -348,7 +378,7 @@ mod tests {
         let files = RULES
             .files()
             .map(|file| (String::new(), file.contents_utf8().unwrap_or_default()));
-        let error = Catalogue::read(files, &profiles).expect_err("a broken catalogue");
+        let error = Catalogue::read(files, &profiles, DOCUMENTS).expect_err("a broken catalogue");
         assert!(
             matches!(error, CatalogueError::UnknownName { place, name } if place == "linux" && name == "c16")
         );

@@ -1,6 +1,7 @@
 //! The catalogue: rules, profiles and levels, read from `conformance/`.
 
 mod catalogue;
+mod document;
 mod id;
 mod level;
 mod profile;
@@ -8,6 +9,7 @@ mod rule;
 mod rule_set;
 
 pub use catalogue::{Catalogue, UnknownProfile};
+pub use document::Statement;
 pub use id::RuleId;
 pub use level::Level;
 pub use profile::{EdgeCase, Profile};

@@ -60,11 +60,11 @@ impl Mutant {
         }
     }
 
-    /// The rule whose check must find it; none if it is sound.
+    /// The rule whose check must find it; none if it is sound, or if no rule speaks of what is wrong with it.
     pub fn rule(self) -> Option<RuleId> {
         match self {
             Mutant::Faulty(fault) => Some(fault.rule()),
-            Mutant::Reference(fault) => Some(reference::breaks(fault)),
+            Mutant::Reference(fault) => reference::breaks(fault),
             Mutant::Sound(_) => None,
         }
     }

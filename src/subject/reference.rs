@@ -31,6 +31,7 @@ pub const fn consequences(fault: Fault) -> &'static [RuleId] {
 #[cfg(test)]
 mod tests;
 
+use super::pymalloc::calls_of_pymalloc;
 use super::{Event, Source, Subject};
 use crate::program::Call;
 use crate::pymalloc::{
@@ -112,31 +113,7 @@ impl<F: Faults, L: Layout> Reference<F, L> {
 impl<F: Faults, L: Layout> Subject for Reference<F, L> {
     const HOOKED: bool = true;
 
-    fn provides(&self, call: Call) -> bool {
-        matches!(
-            call,
-            Call::Malloc | Call::Calloc | Call::Realloc | Call::Free
-        )
-    }
-
-    #[inline]
-    unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
-        self.heap.malloc(size)
-    }
-    #[inline]
-    unsafe fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        self.heap.calloc(count, size)
-    }
-    #[inline]
-    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the contract of [`Subject`].
-        unsafe { self.heap.realloc(block, size) }
-    }
-    #[inline]
-    unsafe fn free(&mut self, block: *mut u8) {
-        // SAFETY: the contract of [`Subject`].
-        unsafe { self.heap.free(block) }
-    }
+    calls_of_pymalloc!(|reference| &mut *reference.heap);
 
     #[inline]
     fn events(&self) -> &[Event] {
@@ -472,9 +449,10 @@ impl<F: Faults, L: Layout> ArenaHook<F, L> {
     }
 }
 
-/// The rule that an allocator with this fault breaks.
-pub const fn breaks(fault: Fault) -> RuleId {
-    match fault {
+/// The rule that an allocator with this fault breaks; `None` if the catalogue has none, for it is one of order, which a
+/// comparison with the sound one tells, or of the debug layer.
+pub const fn breaks(fault: Fault) -> Option<RuleId> {
+    Some(match fault {
         Fault::ZeroRefused => RuleId::ZeroMallocNonnull,
         Fault::ZeroShared => RuleId::ZeroMallocDistinct,
         Fault::ZeroCountedTwice => RuleId::ZeroBlockOwned,
@@ -522,5 +500,34 @@ pub const fn breaks(fault: Fault) -> RuleId {
         Fault::ArenaFailRefuses => RuleId::ArenaFailFallback,
         Fault::MisalignedArenaFull => RuleId::ArenaAnyAlignment,
         Fault::FreeNullReachesRaw => RuleId::FreeNull,
-    }
+        Fault::LastBlockLost
+        | Fault::FullPoolToBack
+        | Fault::FreeListQueue
+        | Fault::EmptyPoolForgets
+        | Fault::EmptyPoolsQueue
+        | Fault::CarvesFirst
+        | Fault::FingerForgets
+        | Fault::ArenaAfterEquals
+        | Fault::LastArenaGoesBack
+        | Fault::ArenasStay
+        | Fault::DisplacedArenaStays
+        | Fault::VectorByOne
+        | Fault::RefusedEntryLost
+        | Fault::UnmappedArenaLeaks
+        | Fault::ArenaFreedShort
+        | Fault::MapClearsNeighbour
+        | Fault::RedirectWrongSize
+        | Fault::RefusalCounted
+        | Fault::RawFreeUncounted
+        | Fault::DebugErasedLost
+        | Fault::DebugLimitForgotten
+        | Fault::DebugWritesAfterMove
+        | Fault::DebugFillLate
+        | Fault::DebugSizeOfFailure
+        | Fault::DebugOneTrailingByte
+        | Fault::DebugSixLeadingBytes
+        | Fault::DebugResizesAny
+        | Fault::DebugCallocFilled
+        | Fault::DebugGrowthFilled => return None,
+    })
 }

@@ -367,6 +367,32 @@ fn the_catalogue_is_listed_and_explained() {
 }
 
 #[test]
+fn what_documents_get_wrong_is_listed() {
+    let human = allocspec()
+        .args(["rules", "--documents"])
+        .assert()
+        .success();
+    let human = String::from_utf8_lossy(&human.get_output().stdout).into_owned();
+    let json = allocspec()
+        .args(["rules", "--documents", "--format", "json"])
+        .assert()
+        .success();
+    let json: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).expect("JSON");
+    let statements = json.as_array().expect("a list");
+    assert!(statements.len() >= 12);
+    for statement in statements {
+        let id = statement["id"].as_str().expect("an id");
+        assert!(human.contains(id), "{id} is not listed");
+    }
+    allocspec()
+        .args(["rules", "arena-size-exact"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("not so").and(predicate::str::contains("256 KiB")));
+    wrong(&["rules", "--documents", "disjoint"], &["--documents"]);
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_error() {
     for command in [
         "rules",

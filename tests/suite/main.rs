@@ -11,6 +11,7 @@ mod hostile;
 mod lockstep;
 mod mutants;
 mod odd_but_correct;
+mod preload;
 mod report;
 mod room;
 mod traps;

@@ -19,6 +19,7 @@ mod style;
 pub use style::{Resizing, Serial, Style};
 
 use super::alloc::SIZE_LIMIT;
+use super::fault::{Fault, Faults, Sound};
 use super::source::Raw;
 use std::io::Write;
 use std::ptr;
@@ -83,13 +84,14 @@ impl Gil for OneThread {
 static LAST_SERIAL: AtomicUsize = AtomicUsize::new(0);
 
 /// The debug layer of a domain, over its allocator.
-#[derive(Debug)]
-pub struct Debug<R, A = Abort, G = OneThread> {
+#[derive(Clone, Debug)]
+pub struct Debug<R, A = Abort, G = OneThread, F = Sound> {
     beneath: R,
     domain: Domain,
     style: Style,
     alarm: A,
     gil: G,
+    faults: F,
 }
 
 impl<R: Raw> Debug<R> {
@@ -108,12 +110,27 @@ impl<R, A, G> Debug<R, A, G> {
         alarm: A,
         gil: G,
     ) -> Debug<R, A, G> {
+        Debug::with_faults(beneath, domain, style, alarm, gil, Sound)
+    }
+}
+
+impl<R, A, G, F> Debug<R, A, G, F> {
+    /// The same, in which something may be wrong.
+    pub const fn with_faults(
+        beneath: R,
+        domain: Domain,
+        style: Style,
+        alarm: A,
+        gil: G,
+        faults: F,
+    ) -> Debug<R, A, G, F> {
         Debug {
             beneath,
             domain,
             style,
             alarm,
             gil,
+            faults,
         }
     }
 
@@ -123,7 +140,12 @@ impl<R, A, G> Debug<R, A, G> {
     }
 }
 
-impl<R: Raw, A: Alarm, G: Gil> Debug<R, A, G> {
+impl<R: Raw, A: Alarm, G: Gil, F: Faults> Debug<R, A, G, F> {
+    #[inline(always)]
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.planted(fault)
+    }
+
     /// Ends the process unless the caller may call (`_PyMem_DebugCheckGIL`).
     fn check_gil(&mut self, function: &str) {
         if self.domain != Domain::Raw && self.style.checks_gil && !self.gil.is_held() {
@@ -146,7 +168,8 @@ impl<R: Raw, A: Alarm, G: Gil> Debug<R, A, G> {
     /// What a block of `size` bytes takes beneath; `None` if that is too much.
     fn total(&self, size: usize) -> Option<usize> {
         let total = size.checked_add(self.style.extra())?;
-        (!self.style.knows_limit || total <= SIZE_LIMIT).then_some(total)
+        let limited = self.style.knows_limit && !self.has(Fault::DebugLimitForgotten);
+        (!limited || total <= SIZE_LIMIT).then_some(total)
     }
 
     fn bump(&self, when: Serial) {
@@ -174,7 +197,7 @@ impl<R: Raw, A: Alarm, G: Gil> Debug<R, A, G> {
         unsafe {
             let block = base.add(2 * S);
             self.decorate(block, size, LAST_SERIAL.load(Relaxed));
-            if !zero {
+            if !zero || self.has(Fault::DebugCallocFilled) {
                 block.write_bytes(self.style.clean, size);
             }
             block
@@ -211,18 +234,29 @@ impl<R: Raw, A: Alarm, G: Gil> Debug<R, A, G> {
         // SAFETY: the caller's promise. The trailer is looked for only where the header is sound.
         let wrong = unsafe {
             let domain = block.sub(S).read();
-            if domain != self.domain as u8 {
+            let first = if self.has(Fault::DebugSixLeadingBytes) {
+                2
+            } else {
+                1
+            };
+            let any = self.has(Fault::DebugResizesAny) && function == "_PyMem_DebugRawRealloc";
+            let behind = if self.has(Fault::DebugOneTrailingByte) {
+                1
+            } else {
+                S
+            };
+            if domain != self.domain as u8 && !any {
                 // Whatever byte stands there is told as it is.
                 let mut wrong = b"bad ID: Allocated using API '".to_vec();
                 wrong.push(domain);
                 wrong.extend_from_slice(b"', verified using API '");
                 wrong.extend_from_slice(&[self.domain as u8, b'\'']);
                 wrong
-            } else if (1..S).any(|back| block.sub(back).read() != forbidden) {
+            } else if (first..S).any(|back| block.sub(back).read() != forbidden) {
                 b"bad leading pad byte".to_vec()
             } else {
                 let tail = block.add(read_number(block.sub(2 * S)));
-                if (0..S).all(|at| tail.add(at).read() == forbidden) {
+                if (0..behind).all(|at| tail.add(at).read() == forbidden) {
                     return;
                 }
                 b"bad trailing pad byte".to_vec()
@@ -261,22 +295,31 @@ impl<R: Raw, A: Alarm, G: Gil> Debug<R, A, G> {
                 if self.style.shrinks_or_dies && size <= before {
                     self.fatal("", b"Shrinking reallocation failed");
                 }
-                if let Some(saved) = saved {
+                if let Some(saved) = saved.filter(|_| !self.has(Fault::DebugErasedLost)) {
                     self.decorate(block, before, saved.serial);
                     saved.restore(block, before, before);
+                }
+                if self.has(Fault::DebugSizeOfFailure) {
+                    write_number(block.sub(2 * S), size);
                 }
                 return moved;
             }
             self.bump(Serial::AfterSuccess);
             let moved = moved.add(2 * S);
+            if self.has(Fault::DebugWritesAfterMove) && size < before {
+                block.add(size).write_bytes(self.style.dead, before - size);
+            }
             self.decorate(moved, size, LAST_SERIAL.load(Relaxed));
             if let Some(saved) = saved {
                 saved.restore(moved, before, size);
             }
             if size > before {
-                moved
-                    .add(before)
-                    .write_bytes(self.style.clean, size - before);
+                let kept = if self.has(Fault::DebugGrowthFilled) {
+                    0
+                } else {
+                    before
+                };
+                moved.add(kept).write_bytes(self.style.clean, size - kept);
             }
             moved
         }
@@ -360,7 +403,7 @@ unsafe fn write_number(at: *mut u8, number: usize) {
 }
 
 // SAFETY: what the allocator beneath returns, but for header and trailer.
-unsafe impl<R: Raw, A: Alarm, G: Gil> Raw for Debug<R, A, G> {
+unsafe impl<R: Raw, A: Alarm, G: Gil, F: Faults> Raw for Debug<R, A, G, F> {
     fn malloc(&mut self, size: usize) -> *mut u8 {
         self.check_gil("_PyMem_DebugMalloc");
         self.make(size, false)
@@ -393,7 +436,13 @@ unsafe impl<R: Raw, A: Alarm, G: Gil> Raw for Debug<R, A, G> {
             self.check("_PyMem_DebugRawFree", block);
             let size = read_number(block.sub(2 * S));
             let base = block.sub(2 * S);
-            base.write_bytes(self.style.dead, size + self.style.extra());
+            let late = if self.has(Fault::DebugFillLate) {
+                3 * S
+            } else {
+                0
+            };
+            base.add(late)
+                .write_bytes(self.style.dead, size + self.style.extra() - late);
             self.beneath.free(base);
         }
     }

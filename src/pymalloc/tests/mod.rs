@@ -1,6 +1,7 @@
 //! Tests of the room through its public entry points, over sources that watch.
 
 mod debug;
+mod domains;
 mod editions;
 mod failure;
 mod golden;

@@ -150,7 +150,9 @@ unsafe impl Raw for Watched {
     unsafe fn free(&mut self, block: *mut u8) {
         let mut world = self.0.borrow_mut();
         world.asked.push(Asked::Free);
-        world.give(block);
+        if !block.is_null() {
+            world.give(block);
+        }
     }
 }
 

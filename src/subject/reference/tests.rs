@@ -140,8 +140,11 @@ fn faults_have_names_and_break_a_rule_each() {
         name.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
     }));
-    let rules: HashSet<RuleId> = Fault::ALL.iter().map(|&fault| breaks(fault)).collect();
-    assert_eq!(rules.len(), Fault::ALL.len());
+    let broken: Vec<RuleId> = Fault::ALL
+        .iter()
+        .filter_map(|&fault| breaks(fault))
+        .collect();
+    assert_eq!(broken.iter().collect::<HashSet<_>>().len(), broken.len());
 }
 
 /// The bytes of the radix map's nodes. How many it has depends on where the arenas lie: one across a boundary needs two.
@@ -372,7 +375,9 @@ fn every_fault_shows() {
         tour(Sound),
         "what is seen does not depend on where things lie"
     );
-    for &fault in Fault::ALL {
+    // Faults of order show in lockstep, those of the debug layer in its model.
+    let faults = Fault::ALL.iter().copied();
+    for fault in faults.filter(|&fault| breaks(fault).is_some()) {
         assert!(
             tour(Planted(fault)) != sound,
             "{} does not show",
