@@ -8,6 +8,7 @@ const SOME: &[&str] = &[
     "blocks-overlap",
     "usable-rounds-down",
     "free-null-crashes",
+    "free-shows-unmap-errno",
 ];
 
 #[test]
