@@ -1,13 +1,12 @@
 //! What must be true of usable sizes.
 
 use super::Evidence;
+use super::allocate::PAGE;
 use super::block::{Block, History};
 use super::model::{At, Checked, Reply, Shadow};
 use super::occupancy::{ADDRESS_END, Mark};
 use crate::program::{Call, Slot};
 use crate::spec::RuleId;
-
-const PAGE: u64 = 4096;
 
 impl Shadow<'_> {
     pub(super) fn settle_usable(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {

@@ -310,6 +310,8 @@ impl Subject for Faulty {
         }
         let block = if self.has(Fault::PvallocUnaligned) && size <= 1024 {
             self.misaligned(PAGE)
+        } else if self.has(Fault::PvallocNotRounded) {
+            self.aligned_block(PAGE, size)
         } else {
             let size = size.checked_next_multiple_of(PAGE).unwrap_or(usize::MAX);
             self.aligned_block(PAGE, size)
@@ -346,6 +348,7 @@ impl Subject for Faulty {
         let (size, usable) = (found.size(), found.usable());
         let small = matches!(found, Found::Small(_));
         match self.fault {
+            Some(Fault::PvallocNotRounded) if found.alignment() == PAGE => size,
             Some(Fault::UsableRoundsDown) if !small => size - size % PAGE,
             Some(Fault::UsableForgetsByte) if small && size % 16 == 1 => size - 1,
             Some(Fault::UsableAlternates) if self.seen.usables % 2 == 1 => size,

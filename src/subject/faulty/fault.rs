@@ -154,6 +154,8 @@ faults! {
     AlignPvalloc {
         /// pvalloc of up to 1 KiB is not page-aligned
         PvallocUnaligned = "pvalloc-unaligned",
+        /// pvalloc takes the size as it is, and of page-aligned blocks that is what is usable
+        PvallocNotRounded = "pvalloc-not-rounded",
     }
     AlignZeroSize {
         /// the aligned functions forget the alignment if the size is 0

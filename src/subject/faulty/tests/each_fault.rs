@@ -324,6 +324,10 @@ fn of_alignment() {
     shows(Fault::VallocUnaligned, |s| unsafe {
         s.valloc(20).addr() % 4096 != 0
     });
+    shows(Fault::PvallocNotRounded, |s| unsafe {
+        let block = s.pvalloc(20);
+        s.malloc_usable_size(block) < 4096
+    });
     shows(Fault::PvallocUnaligned, |s| unsafe {
         s.pvalloc(20).addr() % 4096 != 0
     });
