@@ -51,7 +51,7 @@ pub fn decode(bytes: &[u8], vocabulary: &Vocabulary) -> Program {
 
 /// Whether the program takes little time and memory, and leaves the limits of the process alone.
 fn is_bearable(program: &Program) -> bool {
-    let limits = |op: &Op| matches!(op.call, Call::Limit | Call::Bounded);
+    let limits = |op: &Op| matches!(op.call, Call::Limit | Call::Bounded | Call::FailSyscall);
     // Repeated operations return to the slots that they start from, so they hold no more than once is asked for.
     let sizes = program.ops.iter().filter_map(Op::size);
     let asked: u64 = sizes

@@ -2,6 +2,7 @@
 
 mod decode;
 mod directed;
+mod failing;
 mod legal;
 mod op;
 mod seeded;
@@ -13,6 +14,7 @@ mod vocabulary;
 
 pub use decode::{Decoder, RECORD};
 pub use directed::directed;
+pub use failing::{Failing, Syscall, Which};
 pub use legal::{Checker, Illegal, MAX_OPS, MAX_REPEATED, MAX_SLOTS};
 pub use op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 pub use seeded::SplitMix;

@@ -77,6 +77,11 @@ calls! {
     FailArena = "fail arena",
     /// Displaces the base of arenas obtained from here on by `a` bytes (subjects with hooks); 0 restores alignment.
     ShiftArena = "shift arena",
+    /// From here on system calls that the subject makes inside its own calls fail, those that [`Failing`] reads out of
+    /// `a` and `b`; with `a` of 0 none.
+    ///
+    /// [`Failing`]: super::Failing
+    FailSyscall = "fail syscall",
 }
 
 impl Call {
@@ -92,7 +97,8 @@ impl Call {
             | Call::Bounded
             | Call::FailRaw
             | Call::FailArena
-            | Call::ShiftArena => None,
+            | Call::ShiftArena
+            | Call::FailSyscall => None,
             other => Some(other.as_str()),
         }
     }
@@ -258,6 +264,15 @@ impl Program {
             .next_back()
             .map(|op| op.a)
             .filter(|&bytes| bytes != 0)
+    }
+
+    /// Whether memory is short during the operation at `index`: limited, or refused by system calls that fail.
+    pub fn is_short_at(&self, index: usize) -> bool {
+        let in_force = |call| {
+            let mut ops = self.ops.iter().take(index + 1);
+            ops.rfind(|op| op.call == call).is_some_and(|op| op.a != 0)
+        };
+        in_force(Call::Limit) || in_force(Call::FailSyscall)
     }
 
     /// The calls the program makes, each once, in the order of [`Call::ALL`].

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::failing::Failing;
 use super::legal::Checker;
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use crate::spec::RuleId;
@@ -165,10 +166,13 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
         "fail" | "shift" => {
             let target = words.next().unwrap_or_default();
             let call = match (first, target) {
+                ("fail", "syscall") => {
+                    return Failing::parse(words).ok_or_else(|| FAILING.into());
+                }
                 ("fail", "raw") => Call::FailRaw,
                 ("fail", "arena") => Call::FailArena,
                 ("shift", "arena") => Call::ShiftArena,
-                _ => return Err("write `fail raw 1`, `fail arena 1` or `shift arena 4112`".into()),
+                _ => return Err("write `fail syscall mmap 1`, `fail raw 1`, `fail arena 1` or `shift arena 4112`".into()),
             };
             (call, number(words)?, 0)
         }
@@ -224,6 +228,9 @@ fn read_expectation<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Expe
 
 const MAKING: &str = "a block comes from malloc, calloc, realloc, reallocarray, aligned_alloc, posix_memalign, \
                       memalign, valloc or pvalloc";
+
+const FAILING: &str = "write `fail syscall mmap 3`, `fail syscall any from 2`, `fail syscall brk some 7` or `fail \
+                       syscall none`; the calls are mmap, brk, mremap, munmap, madvise and mprotect";
 
 fn call_named(word: &str) -> Option<Call> {
     Call::ALL.iter().copied().find(|call| call.as_str() == word)
@@ -327,6 +334,10 @@ impl fmt::Display for Line {
             Call::Sweep => f.write_str(name)?,
             Call::Repeat => write!(f, "{name} {a} x {b}")?,
             Call::Limit if a == 0 => write!(f, "{name} none")?,
+            Call::FailSyscall => match Failing::of(&self.op) {
+                Some(failing) => write!(f, "{name} {failing}")?,
+                None => write!(f, "{name} none")?,
+            },
             Call::Limit
             | Call::Trim
             | Call::Bounded

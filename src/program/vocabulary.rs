@@ -58,7 +58,7 @@ impl Vocabulary {
     /// Whether a program may use `call`.
     pub const fn has(&self, call: Call) -> bool {
         match call {
-            Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded => true,
+            Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded | Call::FailSyscall => true,
             Call::FailRaw | Call::FailArena | Call::ShiftArena => self.hooked,
             call => self.calls.contains(call),
         }

@@ -23,6 +23,8 @@ const CLOSE: u64 = 512;
 const FINDINGS_EACH: usize = 16;
 /// Times that one rule may be found by one call before it turns out to be another rule's.
 const ATTEMPTS: u32 = 4;
+/// Times that a sweep over the system calls of one program is gone on with.
+const MOST_FAILURES: u64 = 32;
 /// How often the supervisor tells how far it is.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -348,8 +350,25 @@ impl Seat<'_> {
         self.campaign.budget
     }
 
-    /// Runs an item again and again until it leads to nothing new.
+    /// Runs an item, and if it is a sweep, once for each system call that can fail in it.
     fn explore(&mut self, index: usize, item: &Item) -> Result<(), CheckError> {
+        if !item.is_sweep() {
+            return self.exhaust(index, item).map(drop);
+        }
+        let mut number = 1;
+        for _ in 0..MOST_FAILURES {
+            let failed = self.exhaust(index, &item.failing(number))?;
+            if failed == 0 || Instant::now() >= self.campaign.budget.deadline() {
+                break;
+            }
+            number = item.next_to_fail(number);
+        }
+        Ok(())
+    }
+
+    /// Runs an item again and again until it leads to nothing new; gives how many system calls failed in the last run.
+    fn exhaust(&mut self, index: usize, item: &Item) -> Result<u64, CheckError> {
+        let mut failed = 0;
         for _ in 0..FINDINGS_EACH {
             let muted = self.campaign.muted();
             let closely = item.program.steps() <= CLOSE;
@@ -361,6 +380,7 @@ impl Seat<'_> {
             };
             let deadline = item.deadline(&self.campaign.budget);
             let run = self.run_item(item, &conduct, deadline)?;
+            failed = run.failed;
             if let End::Told(ended) = &run.end {
                 self.campaign.totals.add(RuleId::NoOutput, 1);
                 if item.once {
@@ -371,7 +391,7 @@ impl Seat<'_> {
                     .fetch_or(matches!(ended, Ended::OutOfTime), Relaxed);
             }
             let Some(finding) = self.finding(&item.program, &run)? else {
-                return Ok(());
+                return Ok(failed);
             };
             let op = item.program.ops.get(finding.op_index);
             if item.once
@@ -379,20 +399,20 @@ impl Seat<'_> {
                 && op.is_some_and(|op| muted.contains(RuleId::FirstCallAny, op.call))
             {
                 // That the function cannot come first is known, so of no use is what it does with other sizes then.
-                return Ok(());
+                return Ok(failed);
             }
             let call = cause(finding.rule, op.map(|op| op.call));
             if !self.campaign.rules.contains(finding.rule) || !self.campaign.claim(&finding, call) {
-                return Ok(());
+                return Ok(failed);
             }
             let raw = (finding.rule, call);
             let case = investigate::investigate(self, item, finding)?;
             self.campaign.keep(index, case, raw);
             if Instant::now() >= self.campaign.budget.deadline() {
-                return Ok(());
+                return Ok(failed);
             }
         }
-        Ok(())
+        Ok(failed)
     }
 
     /// What a run found, if it found something.

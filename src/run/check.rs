@@ -9,7 +9,7 @@ use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Program, Vocabulary};
 use crate::pymalloc::Edition;
-use crate::shadow::{Case, Choice, Evidence, Finding};
+use crate::shadow::{Case, Choice, Evidence, Finding, Interception};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
 use crate::subject::mutants::Mutant;
 use std::time::{Duration, Instant};
@@ -278,6 +278,7 @@ fn finish(
         info.notes
             .push("the program was cut short: give it more time with --time".into());
     }
+    info.notes.extend(told_of(totals.interception()));
     cases.extend(library_cases(&info, &rules, &said));
     let hooked = edition(&options.subject).is_some();
     let results: Vec<RuleResult> = rules
@@ -332,6 +333,24 @@ fn finish(
         rules: results,
         cases,
         conformance,
+    })
+}
+
+/// What became of system calls that failed on purpose, in words.
+fn told_of(interception: &Interception) -> Option<String> {
+    if interception.refusals() > 0 {
+        return Some(
+            "system calls cannot be intercepted here (seccomp): a limit on mapped memory (RLIMIT_AS) made them fail"
+                .into(),
+        );
+    }
+    let (gave_up, did_without) = interception.outcomes();
+    (interception.seen() > 0).then(|| {
+        format!(
+            "{} of {} system calls were made to fail on purpose: {gave_up} calls gave up, {did_without} did without",
+            interception.failed(),
+            interception.seen(),
+        )
     })
 }
 

@@ -1,9 +1,10 @@
 //! Runs a program against a subject and its shadow.
 
-use super::process;
+use super::{intercept, process};
 use crate::program::{Call, Expect, NO_SLOT, Op, Program};
 use crate::shadow::{
-    Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow, Stop,
+    Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow,
+    Standing, Stop,
 };
 use crate::subject::{Source, Subject};
 use std::convert::Infallible;
@@ -43,6 +44,10 @@ pub struct Executor<'l, S> {
     /// When to stop, in nanoseconds of the monotonic clock.
     deadline: u64,
     until_clock: u32,
+    /// Whether system calls fail on purpose.
+    failing: bool,
+    /// How many had failed after the last call.
+    failed_before: u64,
     resident_before: Option<u64>,
 }
 
@@ -113,6 +118,8 @@ impl<'l, S: Subject> Executor<'l, S> {
             errno: unsafe { libc::__errno_location() },
             deadline,
             until_clock: CLOCK,
+            failing: false,
+            failed_before: 0,
             resident_before: None,
         }
     }
@@ -141,7 +148,7 @@ impl<'l, S: Subject> Executor<'l, S> {
     ) -> Result<Ending, E> {
         self.begin(program);
         let result = self.make(&program.ops, watch);
-        if has(program, Call::Limit) {
+        if has(program, Call::Limit) || has(program, Call::FailSyscall) {
             // Whatever comes next, telling about it takes memory.
             let _ = process::limit_mapping(None);
         }
@@ -269,6 +276,9 @@ impl<'l, S: Subject> Executor<'l, S> {
             reply = self.call_again(op, &request);
         }
         self.ledger.enter(Moment::Idle);
+        if self.failing {
+            reply.hampered = self.is_hampered(op, &reply);
+        }
         // SAFETY: as above.
         reply.errno = unsafe { self.errno.read_volatile() };
         self.shadow.settle(index, op, &request, &reply)?;
@@ -279,6 +289,24 @@ impl<'l, S: Subject> Executor<'l, S> {
                 .audit(index, op, &request, &reply, self.subject.events(), counted)?;
         }
         Ok(())
+    }
+
+    /// Whether a system call failed on purpose during the call, of which a note is made.
+    #[cold]
+    fn is_hampered(&mut self, op: &Op, reply: &Reply) -> bool {
+        let interception = self.ledger.interception();
+        let failed = interception.failed();
+        if interception.standing() == Standing::Refused {
+            // Which calls the limit in its place was in the way of cannot be seen.
+            return true;
+        }
+        let hampered = failed != self.failed_before;
+        self.failed_before = failed;
+        if hampered {
+            let makes = op.call.allocates() || op.call.reallocates();
+            interception.note(makes && (reply.value == 0 || reply.code != 0));
+        }
+        hampered
     }
 
     /// A failure that passes is nobody's fault: only what fails every time is refused.
@@ -357,7 +385,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             value: words[1],
             code,
             beside: [words[0], words[2]],
-            errno: 0,
+            ..Reply::default()
         }
     }
 
@@ -404,6 +432,10 @@ impl<'l, S: Subject> Executor<'l, S> {
                     let growth = now.resident.saturating_sub(before + own);
                     self.shadow.bounded(index, op, growth)?;
                 }
+            }
+            Call::FailSyscall => {
+                self.failing = intercept::arm(self.ledger.interception(), op);
+                self.shadow.fail_system_calls(self.failing);
             }
             Call::FailRaw => self.subject.fail(Source::Raw, op.a),
             Call::FailArena => self.subject.fail(Source::Arena, op.a),

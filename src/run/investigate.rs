@@ -5,7 +5,7 @@ use super::campaign::{Seat, cause};
 use super::plan::Item;
 use super::process;
 use super::supervisor::Run;
-use crate::program::{Call, Op, Program, Reducer};
+use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed,
 };
@@ -342,7 +342,7 @@ impl Hunt {
     /// What a program shows without using more of its blocks than it asked for is not about usable sizes, and what it
     /// shows without a limit is not about scarce memory.
     fn spare(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        for unneeded in [Call::Stretch, Call::Limit] {
+        for unneeded in [Call::Stretch, Call::Limit, Call::FailSyscall] {
             let mut plain = best.program.clone();
             plain.ops.retain(|op| op.call != unneeded);
             if plain != best.program {
@@ -405,6 +405,13 @@ impl Hunt {
                 found.is_some_and(|found| matches!(found.evidence, Evidence::Died { .. })),
             )
         };
+        if rules.contains(RuleId::NoStaleSuccess)
+            && let Some(restored) = restored(&best.program, best.finding.op_index)
+            && dies(self, seat, &restored, true)?
+        {
+            // Memory was short, but that it still is does not matter.
+            return Ok(RuleId::NoStaleSuccess);
+        }
         if best.finding.op_index == 0 && rules.contains(RuleId::FirstCallAny) {
             let slot = best.program.slots() as u32;
             let mut later = best.program.clone();
@@ -432,4 +439,19 @@ impl Hunt {
         }
         Ok(rule)
     }
+}
+
+/// The same program with memory back before the operation at `index`; `None` if it was never short before.
+fn restored(program: &Program, index: usize) -> Option<Program> {
+    let before = program.ops.get(..index)?;
+    let mut ops = before.to_vec();
+    for call in [Call::Limit, Call::FailSyscall] {
+        if before.iter().any(|op| op.call == call) {
+            ops.push(Op::new(call, NO_SLOT, 0, 0));
+        }
+    }
+    (ops.len() > index).then(|| {
+        ops.extend_from_slice(&program.ops[index..]);
+        Program { ops, ..*program }
+    })
 }

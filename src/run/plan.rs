@@ -5,7 +5,7 @@
 
 use super::campaign::Budget;
 use super::process;
-use crate::program::{Call, Op, Program, Vocabulary, directed, vectors};
+use crate::program::{Call, Failing, Op, Program, Vocabulary, Which, directed, vectors};
 use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct Item {
     pub phase: String,
     /// Whether it must be run in a process in which nothing was called before.
     pub once: bool,
+    /// Whether it was given by the user, and is run as it is and however long it takes.
+    given: bool,
     /// Whether it may take all the time that is left.
     unhurried: bool,
 }
@@ -46,7 +48,37 @@ impl Item {
             program,
             phase: "replay".into(),
             once,
+            given: true,
             unhurried: true,
+        }
+    }
+
+    /// Whether the program is run again and again, another system call failing each time, until none is left to fail.
+    pub fn is_sweep(&self) -> bool {
+        let mut failing = self.program.ops.iter().filter_map(Failing::of).peekable();
+        !self.given
+            && failing.peek().is_some()
+            && failing.all(|failing| failing.which != Which::Some && failing.number == 1)
+    }
+
+    /// The same program, in which the system call of this number fails, or those from it on.
+    #[must_use]
+    pub fn failing(&self, number: u64) -> Item {
+        let mut item = self.clone();
+        for op in &mut item.program.ops {
+            if let Some(failing) = Failing::of(op) {
+                *op = Failing { number, ..failing }.op();
+            }
+        }
+        item
+    }
+
+    /// The number after this one in a sweep. Where all fail from one on, the runs differ less and less.
+    pub fn next_to_fail(&self, number: u64) -> u64 {
+        let mut failing = self.program.ops.iter().filter_map(Failing::of);
+        match failing.all(|failing| failing.which == Which::From) {
+            true => 2 * number,
+            false => number + 1,
         }
     }
 
@@ -107,6 +139,7 @@ impl<'a> Plan<'a> {
                 program,
                 phase: format!("vector {name}"),
                 once: false,
+                given: false,
                 unhurried: false,
             });
         }
@@ -126,6 +159,7 @@ impl<'a> Plan<'a> {
                 phase: format!("directed {rule}"),
                 program,
                 once: false,
+                given: false,
                 unhurried: false,
             });
         }
@@ -175,6 +209,7 @@ impl<'a> Plan<'a> {
             program,
             phase: format!("random {number}"),
             once: false,
+            given: false,
             unhurried: true,
         })
     }
@@ -275,6 +310,7 @@ fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
                 program,
                 phase: "first call".into(),
                 once: true,
+                given: false,
                 unhurried: false,
             }
         })
@@ -283,6 +319,59 @@ fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::Syscall;
+
+    /// An item whose system calls fail from the first on, or the first alone.
+    fn failing(which: Which, given: bool) -> Item {
+        let first = Failing {
+            syscall: Syscall::Any,
+            which,
+            number: 1,
+        };
+        let ops = vec![
+            first.op(),
+            Op::new(Call::Malloc, 0, 1 << 20, 0),
+            Failing::none(),
+        ];
+        let program = Program { rule: None, ops };
+        Item {
+            given,
+            ..Item::given(program, false)
+        }
+    }
+
+    #[test]
+    fn a_sweep_goes_from_system_call_to_system_call() {
+        let numbers = |which| {
+            let mut numbers = vec![1];
+            for _ in 0..3 {
+                let item = failing(which, false);
+                numbers.push(item.next_to_fail(numbers[numbers.len() - 1]));
+            }
+            numbers
+        };
+        assert_eq!(numbers(Which::Nth), [1, 2, 3, 4]);
+        assert_eq!(numbers(Which::From), [1, 2, 4, 8]);
+
+        let item = failing(Which::Nth, false);
+        assert!(item.is_sweep());
+        let third = item.failing(3).program;
+        let text: Vec<String> = third.lines().map(|line| line.to_string()).collect();
+        assert_eq!(
+            text,
+            [
+                "fail syscall any 3",
+                "p0 = malloc 1048576",
+                "fail syscall none"
+            ]
+        );
+        assert!(!item.failing(3).is_sweep(), "what is in it has been chosen");
+        assert!(!failing(Which::Some, false).is_sweep(), "all are at random");
+        assert!(
+            !failing(Which::Nth, true).is_sweep(),
+            "a replay is run as it is"
+        );
+    }
 
     #[test]
     fn every_function_comes_first_with_every_kind_of_size() {

@@ -1,40 +1,29 @@
 //! The supervisor's side of a worker: starting it, giving it programs, and outliving whatever it does.
 
+use super::fate::death_of;
 use super::learn::Learned;
+use super::patience::{Limits, Waited, effort};
+use super::preparing::{high_descriptor, memory_file, prepare_process};
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
 use super::shared::Shared;
 use super::strays;
-use crate::program::{Op, Program};
+use crate::program::Program;
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How often a waiting supervisor looks whether the worker still lives and moves.
-const GLANCE: Duration = Duration::from_millis(20);
 /// How long loading a subject may take without any sign of life.
 const LOADING: Duration = Duration::from_secs(2);
-/// Bytes a second that a subject may take to clear or to copy.
-const BYTES_PER_SECOND: u64 = 512 << 20;
-/// Bytes a subject may be asked for that it could really clear or copy.
-const REAL: u64 = 8 << 30;
 /// Bytes of output that are thrown away while the subject runs.
 const MUCH_OUTPUT: u64 = 1 << 20;
 /// Bytes of a subject's output that are kept.
 const KEPT_OUTPUT: usize = 600;
-/// How much longer than the limit a process that gets no processor time is waited for.
-const STARVED: u32 = 10;
-/// The part of its patience that a process must have worked inside a call for it to hang there: one in so many.
-const BUSY: u32 = 12;
-/// The part of its patience for which a supervisor waits for a worker that should have stopped: one in so many.
-const GRACE: u32 = 4;
-/// Clock ticks a second in `/proc`.
-const TICKS: u64 = 100;
 
 /// How to start workers for a subject.
 #[derive(Clone, Debug)]
@@ -77,29 +66,8 @@ pub struct Run {
     pub live: Vec<LiveBlock>,
     /// The address and size of the block that was last about to be resized.
     pub resized: (u64, u64),
-}
-
-/// How long to wait for a worker.
-#[derive(Clone, Copy)]
-struct Limits {
-    /// Time without progress that counts as hanging.
-    patience: Duration,
-    /// When to stop it whatever it does, in nanoseconds of the monotonic clock.
-    latest: u64,
-    /// Whether the harness has work of its own in between, which is not to be taken for hanging.
-    shared: bool,
-    /// When to stop it even inside a call that may be hanging, in nanoseconds of the monotonic clock.
-    last: u64,
-}
-
-/// What waiting for a worker came to.
-enum Waited {
-    /// It dealt with its order.
-    Done,
-    /// It died, or was killed because it hung.
-    Died(Death),
-    /// It was killed because there was no more time.
-    OutOfTime,
+    /// System calls that failed on purpose.
+    pub failed: u64,
 }
 
 /// See [`Run`].
@@ -120,10 +88,10 @@ pub enum End {
 
 /// A worker.
 pub struct Worker {
-    process: Child,
+    pub(super) process: Child,
     /// Whether it has been waited for: its number may be another's since.
     reaped: bool,
-    shared: Shared,
+    pub(super) shared: Shared,
     output: File,
     /// What a subject that prints much wrote first.
     early: String,
@@ -134,19 +102,6 @@ pub struct Worker {
 impl Launch {
     fn limits(&self, deadline: u64, last: u64) -> Limits {
         Limits::until(deadline, self.patience, last)
-    }
-}
-
-impl Limits {
-    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer. A call that
-    /// began before is given its time if there is that much until `last`: it may be hanging.
-    fn until(deadline: u64, patience: Duration, last: u64) -> Limits {
-        Limits {
-            patience,
-            latest: deadline.saturating_add((patience / GRACE).as_nanos() as u64),
-            shared: true,
-            last,
-        }
     }
 }
 
@@ -300,7 +255,7 @@ impl Worker {
     }
 
     /// How the worker ended, if it has.
-    fn poll(&mut self) -> Option<ExitStatus> {
+    pub(super) fn poll(&mut self) -> Option<ExitStatus> {
         let status = self.process.try_wait().ok().flatten();
         self.reaped |= status.is_some();
         status
@@ -326,6 +281,7 @@ impl Worker {
                     outcomes: Vec::new(),
                     live: Vec::new(),
                     resized: (0, 0),
+                    failed: 0,
                 };
             }
             Waited::Died(death) => Some(death),
@@ -362,69 +318,12 @@ impl Worker {
             outcomes,
             live,
             resized,
-        }
-    }
-
-    /// Waits until the order is dealt with, however that goes. `effort` says how much longer than others the operation
-    /// at a position may take.
-    fn wait(&mut self, limits: Limits, effort: impl Fn(usize) -> Duration) -> Waited {
-        let mut position = self.pulse();
-        let mut since = Instant::now();
-        let mut ticks = None;
-        loop {
-            if self.shared.wait_done(GLANCE) {
-                return Waited::Done;
-            }
-            self.drain_output();
-            if let Some(status) = self.poll() {
-                // One that deals with a single order ends when it has; it may have ended badly.
-                if self.shared.wait_done(Duration::ZERO) {
-                    return Waited::Done;
-                }
-                let reported = self.shared.take_report::<serde_json::Value>().is_some();
-                return match ended(status, self.shared.fault(), reported) {
-                    Ok(()) => Waited::Done,
-                    Err(death) => Waited::Died(death),
-                };
-            }
-            let now = self.pulse();
-            if now != position {
-                (position, since, ticks) = (now, Instant::now(), None);
-                continue;
-            }
-            let stat = Stat::of(self.at_work());
-            let started = *ticks.get_or_insert(stat.ticks);
-            let patience = limits.patience + effort(now.1);
-            let in_call = self.shared.ledger().position().1 == Moment::Call;
-            let late = process::now()
-                > if in_call {
-                    limits.latest.max(limits.last)
-                } else {
-                    limits.latest
-                };
-            if since.elapsed() < patience && !late {
-                continue;
-            }
-            // A process that wants the processor and does not get it is not hanging, and neither is one that is busy
-            // with what the harness does for itself.
-            let worked = Duration::from_millis((stat.ticks.saturating_sub(started)) * 1000 / TICKS);
-            let busy =
-                stat.state == b'R' && (worked < patience / BUSY || (limits.shared && !in_call));
-            let limit = if busy { patience * STARVED } else { patience };
-            if since.elapsed() >= limit {
-                let millis = since.elapsed().as_millis() as u64;
-                self.kill();
-                return Waited::Died(Death::Hang { millis });
-            }
-            if late {
-                self.kill();
-                return Waited::OutOfTime;
-            }
+            failed: self.shared.ledger().interception().failed(),
         }
     }
 
     /// Keeps a subject that prints without end from filling memory.
-    fn drain_output(&mut self) {
+    pub(super) fn drain_output(&mut self) {
         if self
             .output
             .metadata()
@@ -435,35 +334,6 @@ impl Worker {
                 self.early = said;
             }
         }
-    }
-
-    /// What changes when the process at work moves.
-    fn pulse(&self) -> (u64, usize, i32) {
-        let ledger = self.shared.ledger();
-        (ledger.ops(), ledger.position().0, self.shared.child())
-    }
-
-    /// The process that deals with the order.
-    fn at_work(&self) -> i32 {
-        let worker = self.process.id() as i32;
-        let child = self.shared.child();
-        if child > 0 && Stat::of(child).parent == worker {
-            child
-        } else {
-            worker
-        }
-    }
-
-    /// Ends the process at work; the worker goes on if that was its child.
-    fn kill(&mut self) {
-        let victim = self.at_work();
-        // SAFETY: the worker, or a child of it, as was just looked up.
-        unsafe { libc::kill(victim, libc::SIGKILL) };
-        let gone = Instant::now();
-        while victim != self.process.id() as i32
-            && !self.shared.wait_done(GLANCE)
-            && gone.elapsed() < Duration::from_secs(5)
-        {}
     }
 
     /// What the subject wrote since this was last asked, shortened.
@@ -495,124 +365,5 @@ impl Drop for Worker {
             let _ = self.process.wait();
         }
         strays::end_those_of(process);
-    }
-}
-
-/// How long an operation may take for the bytes it may move alone.
-fn effort(program: &Program, index: usize) -> Duration {
-    // Some fill what they hand out, whoever asked for it.
-    let bytes = program.ops.get(index).and_then(Op::size);
-    let bytes = bytes.filter(|&bytes| bytes <= REAL).unwrap_or(0);
-    Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
-}
-
-/// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
-/// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
-fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
-    const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
-    let no_core = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: plain requests to the kernel.
-    unsafe {
-        libc::setpgid(0, 0);
-        // Already now: constructors run before the worker does.
-        strays::adopt();
-        libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
-        libc::personality(ADDR_NO_RANDOMIZE);
-        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        if libc::getppid() != supervisor {
-            // It died before this process asked to be told.
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
-        }
-        if libc::fcntl(keep, libc::F_SETFD, 0) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-/// A copy of a descriptor with a number that few programs think of closing.
-fn high_descriptor(fd: i32) -> io::Result<OwnedFd> {
-    const HIGH: i32 = 700;
-    // SAFETY: the copy is new and ours.
-    unsafe {
-        let mut copy = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, HIGH);
-        if copy < 0 {
-            copy = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3);
-        }
-        if copy < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(OwnedFd::from_raw_fd(copy))
-    }
-}
-
-/// A file in memory for a subject's output.
-fn memory_file() -> io::Result<File> {
-    // SAFETY: the name is a C string; the descriptor is new and ours.
-    unsafe {
-        let fd = libc::memfd_create(c"allocspec-output".as_ptr(), libc::MFD_CLOEXEC);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let file = File::from_raw_fd(fd);
-        if libc::fcntl(fd, libc::F_SETFL, libc::O_APPEND) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(file)
-    }
-}
-
-/// How a process ended that had to report and then exit with 0; `None` if it did.
-fn death_of(status: i32, fault: Option<u64>, reported: bool) -> Option<Death> {
-    ended(ExitStatus::from_raw(status), fault, reported).err()
-}
-
-fn ended(status: ExitStatus, fault: Option<u64>, reported: bool) -> Result<(), Death> {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => {
-            let with_address = [libc::SIGSEGV, libc::SIGBUS].contains(&signal);
-            Err(Death::Signal {
-                signal,
-                address: fault.filter(|_| with_address),
-            })
-        }
-        (None, Some(0)) if reported => Ok(()),
-        (None, code) => Err(Death::Exit {
-            status: code.unwrap_or(0),
-        }),
-    }
-}
-
-/// What `/proc/PID/stat` says.
-#[derive(Default)]
-struct Stat {
-    state: u8,
-    parent: i32,
-    ticks: u64,
-}
-
-impl Stat {
-    fn of(process: i32) -> Stat {
-        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // The name in parentheses may hold anything, also parentheses.
-        let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or("").split(' ').collect();
-        let number = |index: usize| {
-            fields
-                .get(index)
-                .and_then(|field| field.parse().ok())
-                .unwrap_or(0)
-        };
-        Stat {
-            state: fields
-                .first()
-                .and_then(|state| state.bytes().next())
-                .unwrap_or(0),
-            parent: number(1) as i32,
-            ticks: number(11) + number(12),
-        }
     }
 }

@@ -6,12 +6,13 @@
 //! meets a heap that nothing has touched.
 
 use super::executor::Executor;
+use super::intercept;
 use super::learn;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE, conduct};
 use super::resolve;
 use super::shared::{self, Shared};
 use super::strays;
-use crate::program::Program;
+use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
@@ -255,6 +256,9 @@ fn obey<S: Subject>(
             let attempt = || {
                 shared::program_of(shared, rule).and_then(|program| {
                     let shadow = Shadow::new(shared.ledger(), conduct)?.of_layout(geometry);
+                    if program.calls().any(|call| call == Call::FailSyscall) {
+                        intercept::begin(shared.ledger());
+                    }
                     Ok(run(
                         Executor::new(make(), shadow, shared.ledger(), deadline),
                         &program,

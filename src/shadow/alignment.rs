@@ -48,7 +48,7 @@ impl Shadow<'_> {
                     )?;
                 }
             }
-            Call::AlignedAlloc if !self.limited => {
+            Call::AlignedAlloc if !self.is_short() => {
                 self.ledger.count(RuleId::AlignExtendedSupported);
                 self.ledger.count(RuleId::AlignedAllocUnsupported);
                 // Only where nothing else can be the reason does a failure speak of the alignment.

@@ -156,7 +156,7 @@ impl Shadow<'_> {
             }
             return Ok(());
         }
-        if self.limited {
+        if self.is_short() {
             self.starved = true;
             self.ledger.count(RuleId::OomReturnsNull);
         }
@@ -222,9 +222,12 @@ impl Shadow<'_> {
         Ok(None)
     }
 
-    /// `errno` after success.
+    /// `errno` after success. What a system call that failed left in it says nothing of calls that go well.
     #[inline(always)]
     pub(super) fn check_errno_kept(&mut self, at: At, reply: &Reply) -> Checked {
+        if reply.hampered {
+            return Ok(());
+        }
         self.ledger.count(RuleId::ErrnoSuccess);
         if reply.errno != ERRNO_BEFORE && reply.errno != 0 {
             self.broken(
@@ -275,7 +278,7 @@ impl Shadow<'_> {
         let alignment = at.op.a;
         let usual = (8..=PAGE).contains(&alignment) && alignment.is_power_of_two();
         let other_reason =
-            self.limited || self.live() > FEW || (at.op.call.takes_alignment() && !usual);
+            self.is_short() || self.live() > FEW || (at.op.call.takes_alignment() && !usual);
         if !pointer && other_reason {
             return;
         }

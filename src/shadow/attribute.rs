@@ -104,7 +104,7 @@ fn in_call(
             _ => {}
         }
     }
-    if program.limit_at(index).is_some() && op.size().is_some() {
+    if program.is_short_at(index) && op.size().is_some() {
         rules.push(RuleId::OomReturnsNull);
     }
     if op.size().is_some_and(|size| size >= SCARCE) {
@@ -183,7 +183,12 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
         RuleId::CallocZeroAfterOom | RuleId::CallocArgsSym
     ) {
         let needs = |calls: &[Call]| program.ops.iter().any(|op| calls.contains(&op.call));
-        let scarce = needs(&[Call::Limit, Call::FailRaw, Call::FailArena]);
+        let scarce = needs(&[
+            Call::Limit,
+            Call::FailRaw,
+            Call::FailArena,
+            Call::FailSyscall,
+        ]);
         let callocs = program
             .ops
             .iter()

@@ -43,7 +43,7 @@ impl Shadow<'_> {
 
     /// Remembers what came of a request that is expected to do as well later.
     fn remember(&mut self, op: &Op, gave: bool) {
-        if self.limited {
+        if self.is_short() {
             return;
         }
         let request = (op.call, op.a, op.b);

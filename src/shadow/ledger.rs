@@ -3,7 +3,7 @@
 //! A ledger lies in memory shared with the supervisor and outlives the process that writes it. One thread writes; words
 //! are atomic so that the other side may look at any time, and nothing in it is a pointer.
 
-use super::Moment;
+use super::{Interception, Moment};
 use crate::spec::RuleId;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -51,6 +51,7 @@ pub struct Ledger {
     block_address: AtomicU64,
     block_size: AtomicU64,
     moment: AtomicU8,
+    interception: Interception,
 }
 
 impl Ledger {
@@ -66,6 +67,7 @@ impl Ledger {
             block_address: AtomicU64::new(0),
             block_size: AtomicU64::new(0),
             moment: AtomicU8::new(0),
+            interception: Interception::new(),
         }
     }
 
@@ -159,6 +161,11 @@ impl Ledger {
         )
     }
 
+    /// The system calls that fail on purpose.
+    pub fn interception(&self) -> &Interception {
+        &self.interception
+    }
+
     /// Adds what another ledger counted and noted.
     pub fn absorb(&self, other: &Ledger) {
         for (mine, theirs) in self.checks.iter().zip(&other.checks) {
@@ -170,6 +177,7 @@ impl Ledger {
         self.refused_alignment
             .fetch_min(other.refused_alignment.load(Relaxed), Relaxed);
         self.ops.fetch_add(other.ops(), Relaxed);
+        self.interception.absorb(&other.interception);
     }
 
     /// Forgets everything.
@@ -188,6 +196,7 @@ impl Ledger {
         self.refused_alignment.store(u64::MAX, Relaxed);
         self.resizing(0, 0);
         self.enter(Moment::Idle);
+        self.interception.reset();
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Reply {
     pub beside: [u64; 2],
     /// `errno` after the call.
     pub errno: i32,
+    /// Whether a system call failed on purpose while the call was at work.
+    pub hampered: bool,
 }
 
 /// The operation being settled.
@@ -77,8 +79,10 @@ pub struct Shadow<'l> {
     /// The rule the program was made for.
     pub(super) purpose: Option<RuleId>,
     /// Whether the process may map only so much.
-    pub(super) limited: bool,
-    /// Whether a request failed under a limit.
+    limited: bool,
+    /// Whether system calls fail on purpose.
+    failing: bool,
+    /// Whether a request failed under a limit, or a system call on purpose.
     pub(super) starved: bool,
     /// Whether the last allocation gave a block.
     pub(super) last_gave: bool,
@@ -116,6 +120,7 @@ impl<'l> Shadow<'l> {
             geometry: Edition::USUAL.geometry(),
             purpose: None,
             limited: false,
+            failing: false,
             starved: false,
             last_gave: true,
             earlier: Vec::new(),
@@ -182,6 +187,7 @@ impl<'l> Shadow<'l> {
             self.occupancy.clear(block.address, block.extent());
         }
         self.limited = false;
+        self.failing = false;
         self.last_gave = true;
         self.bound_held = true;
         self.books = Books::NEW;
@@ -338,6 +344,7 @@ impl<'l> Shadow<'l> {
             };
             self.outcomes[index] = Outcome { value, errno };
         }
+        self.starved |= reply.hampered;
         self.ledger.count(RuleId::CallReturns);
         self.ledger.count(RuleId::ErrnoNeverZeroed);
         if reply.errno == 0 {
@@ -370,6 +377,16 @@ impl<'l> Shadow<'l> {
     /// Says whether the process is under a limit from here on.
     pub fn limit(&mut self, limited: bool) {
         self.limited = limited;
+    }
+
+    /// Says whether system calls fail on purpose from here on.
+    pub fn fail_system_calls(&mut self, failing: bool) {
+        self.failing = failing;
+    }
+
+    /// Whether a request may fail that would not otherwise.
+    pub(super) fn is_short(&self) -> bool {
+        self.limited || self.failing
     }
 
     /// A rule is broken in a way that leaves the subject usable.

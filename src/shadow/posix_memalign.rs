@@ -21,6 +21,7 @@ impl Shadow<'_> {
             code,
             beside,
             errno,
+            ..
         } = *reply;
         let memptr = Evidence::Memptr {
             before: MEMPTR_BEFORE,

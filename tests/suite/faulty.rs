@@ -81,6 +81,7 @@ faulty! {
     errno_missing breaks "malloc-errno", Short;
     errno_zeroed breaks "errno-never-zeroed", Short;
     errno_after_free breaks "free-errno", Short;
+    munmap_errno breaks "free-errno", Short;
     memalign_errno_missing breaks "memalign-errno", Short;
     header_wraps breaks "huge-must-fail", Short;
 

@@ -4,6 +4,7 @@
 //! break one rule each, `hostile` ones that fight the harness, and `traps` in which a harness deceives itself. One
 //! crate, so that it is linked once; `cargo test --test suite hostile` runs a part of it.
 
+mod adversity;
 mod cli;
 mod debian;
 mod faulty;

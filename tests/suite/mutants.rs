@@ -10,6 +10,7 @@ const SOME: &[&str] = &[
     "free-null-crashes",
     "free-list-queue",
     "debug-erased-lost",
+    "free-shows-unmap-errno",
 ];
 
 #[test]

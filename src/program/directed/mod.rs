@@ -12,6 +12,7 @@ mod contents;
 mod cpython;
 mod cpython_sources;
 mod exhaustion;
+mod failing;
 mod huge;
 mod introspection;
 mod realloc;
@@ -36,6 +37,7 @@ pub fn directed(vocabulary: &Vocabulary, seed: u64) -> Vec<Program> {
         introspection::programs,
         contents::programs,
         exhaustion::programs,
+        failing::programs,
         bounded::programs,
         cpython::programs,
         cpython_sources::programs,

@@ -46,6 +46,14 @@ impl Script {
         self.program
     }
 
+    /// An operation of another program, on the slots that it names, which are used up to there.
+    pub fn add(&mut self, op: Op) {
+        if op.slot != NO_SLOT {
+            self.next = self.next.max(op.slot + 1);
+        }
+        self.program.ops.push(op);
+    }
+
     fn push(&mut self, call: Call, slot: Slot, a: u64, b: u64) {
         self.program.ops.push(Op::new(call, slot, a, b));
     }

@@ -101,7 +101,7 @@ impl Promises {
             }
             match op.call {
                 Call::Bounded => last_bound = Some(index),
-                Call::Limit => limited = op.a != 0,
+                Call::Limit | Call::FailSyscall => limited = op.a != 0,
                 _ => {}
             }
         }
@@ -170,7 +170,7 @@ impl Promises {
         }
         let mut limited = false;
         for (op, keep) in ops.iter().zip(keep) {
-            if op.call == Call::Limit {
+            if makes_short(op) {
                 // A limit may go, but one that stays is lifted where it was.
                 *keep |= op.a == 0 && limited;
                 limited = *keep && op.a != 0;
@@ -214,11 +214,16 @@ fn depends(op: &Op) -> bool {
     op.call == Call::Bounded || !matches!(op.expect, Expect::Any | Expect::Null)
 }
 
+/// Whether the operation makes memory short, or gives it back.
+fn makes_short(op: &Op) -> bool {
+    matches!(op.call, Call::Limit | Call::FailSyscall)
+}
+
 /// Whether something that depends on other operations is expected while memory is short.
 fn depends_under_limit(ops: &[Op]) -> bool {
     let mut limited = false;
     ops.iter().any(|op| {
-        if op.call == Call::Limit {
+        if makes_short(op) {
             limited = op.a != 0;
         }
         limited && depends(op)

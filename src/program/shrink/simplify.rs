@@ -85,7 +85,7 @@ pub fn smaller_arguments(op: &Op) -> Vec<Op> {
         Call::Bounded | Call::Limit => Vec::new(),
         Call::Repeat => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),
         // 0 cancels a failure or a displacement, and dropping the operation does as much.
-        Call::FailRaw | Call::FailArena | Call::ShiftArena => {
+        Call::FailRaw | Call::FailArena | Call::ShiftArena | Call::FailSyscall => {
             smaller(op.a).filter(|&a| a > 0).map(with_a).collect()
         }
         Call::Realloc => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),

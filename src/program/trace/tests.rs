@@ -37,6 +37,10 @@ bounded 1048576
 fail raw 1
 fail arena 0
 shift arena 4112
+fail syscall any 1
+fail syscall mmap from 2
+fail syscall brk some 7
+fail syscall none
 ";
 
 #[test]
@@ -143,6 +147,12 @@ fn what_is_wrong_is_said_with_the_line() {
         ("# allocspec trace 1\nlimit 0", 2, "limit none"),
         ("# allocspec trace 1\nfail mmap 1", 2, "fail raw 1"),
         (
+            "# allocspec trace 1\nfail syscall mmap 0",
+            2,
+            "fail syscall",
+        ),
+        ("# allocspec trace 1\nfail syscall open 1", 2, "mprotect"),
+        (
             "# allocspec trace 1\nrepeat 2 times 3",
             2,
             "repeat 1000 x 2",
@@ -169,7 +179,7 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => proptest::sample::select(vec![
             "p0", "p1", "p2", "p1048575", "p4294967296", "null", "=", "expect", "x", "none", "raw", "arena",
-            "NULL", "as", "before", "pointer", "same", "limit", "fail", "shift", "#", "\n", "\n", "0", "1", "2",
+            "syscall", "from", "any", "NULL", "as", "before", "pointer", "same", "limit", "fail", "shift", "#", "\n", "\n", "0", "1", "2",
             "64", "100", "p0 = malloc 8\n", "free p0\n", "repeat 2 x 1\n",
         ]).prop_map(str::to_owned),
         2 => proptest::sample::select(Call::ALL.to_vec()).prop_map(|call| call.as_str().to_owned()),

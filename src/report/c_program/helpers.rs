@@ -32,6 +32,8 @@ pub enum Need {
     Memory,
     /// `limit(bytes)`.
     Limit,
+    /// `fail_system_calls(call, nth, onwards)`.
+    FailSystemCalls,
     /// `catch_signals()`.
     Signals,
     /// `capture()` and `captured()`.
@@ -55,6 +57,15 @@ impl Need {
             Need::Fill | Need::FirstWrong => &["string.h"],
             Need::Memory => &["fcntl.h"],
             Need::Limit => &["sys/resource.h"],
+            Need::FailSystemCalls => &[
+                "linux/filter.h",
+                "linux/seccomp.h",
+                "signal.h",
+                "stddef.h",
+                "sys/prctl.h",
+                "sys/syscall.h",
+                "ucontext.h",
+            ],
             Need::Signals => &["signal.h"],
             Need::Capture => &["fcntl.h"],
             Need::Provider => &["dlfcn.h", "string.h"],
@@ -92,6 +103,7 @@ impl Need {
             Need::Overlap => OVERLAP,
             Need::Memory => MEMORY,
             Need::Limit => LIMIT,
+            Need::FailSystemCalls => FAIL_SYSTEM_CALLS,
             Need::Signals => SIGNALS,
             Need::Capture => CAPTURE,
             Need::Provider => PROVIDER,
@@ -182,6 +194,73 @@ static void limit(rlim_t bytes)
     getrlimit(RLIMIT_AS, &limit);
     limit.rlim_cur = bytes ? memory(0) + bytes : limit.rlim_max;
     setrlimit(RLIMIT_AS, &limit);
+}
+"#;
+
+const FAIL_SYSTEM_CALLS: &str = r#"
+static long failing, onwards;
+static unsigned long nth, seen;
+static char *end_of_data;
+extern char passed[];
+
+/* Makes a system call from the one place where the filter stops none. */
+__attribute__((noinline, noclone))
+static long pass(long call, const greg_t *r)
+{
+    long result = call;
+    register long r10 __asm__("r10") = r[REG_R10];
+    register long r8 __asm__("r8") = r[REG_R8];
+    register long r9 __asm__("r9") = r[REG_R9];
+    __asm__ volatile("syscall\n\t.globl passed\npassed:"
+                     : "+a"(result)
+                     : "D"(r[REG_RDI]), "S"(r[REG_RSI]), "d"(r[REG_RDX]), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+/* Answers for a system call that was stopped. brk says where the data segment ends; that it shrinks cannot fail. */
+static void answer(int number, siginfo_t *info, void *context)
+{
+    greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+    long call = info->si_syscall;
+    int counts = (failing < 0 || failing == call) && !(call == SYS_brk && (char *)r[REG_RDI] <= end_of_data);
+    (void)number;
+    if (counts && (++seen == nth || (onwards && nth && seen > nth))) {
+        r[REG_RAX] = call == SYS_brk ? (greg_t)end_of_data : -ENOMEM;
+        return;
+    }
+    r[REG_RAX] = pass(call, r);
+    if (call == SYS_brk)
+        end_of_data = (char *)r[REG_RAX];
+}
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define EQUAL(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(value), skip, 0)
+
+/* The nth of these system calls from here on fails, and all after it if so wished; -1 is any, and the 0th is none. */
+static void fail_system_calls(long call, unsigned long number, int all_after)
+{
+    static greg_t nothing[NGREG];
+    static int ready;
+    struct sock_filter filter[] = {
+        LOAD(instruction_pointer), EQUAL((uintptr_t)passed, 7), LOAD(nr),
+        EQUAL(SYS_mmap, 6), EQUAL(SYS_brk, 5), EQUAL(SYS_mremap, 4),
+        EQUAL(SYS_munmap, 3), EQUAL(SYS_madvise, 2), EQUAL(SYS_mprotect, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    struct sigaction action = {.sa_sigaction = answer, .sa_flags = SA_SIGINFO};
+    end_of_data = (char *)pass(SYS_brk, nothing);
+    failing = call;
+    nth = number;
+    onwards = all_after;
+    seen = 0;
+    if (ready++)
+        return;
+    sigaction(SIGSYS, &action, NULL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        broken("no filter of system calls can be had here");
 }
 "#;
 

@@ -15,7 +15,7 @@ mod translate;
 use super::commands;
 use super::evidence::{Contrast, contrast};
 use super::words::wrap;
-use crate::program::{Call, Expect};
+use crate::program::{Call, Expect, Failing, Op, Which};
 use crate::run::verdict::{Provider, SubjectInfo};
 use crate::shadow::{Case, Death, Evidence};
 use crate::spec::{Rule, RuleId};
@@ -37,12 +37,8 @@ const WIDTH: usize = 96;
 /// `file` is the path it will be stored at, for the commands in its head. `None` if the subject is not a C library,
 /// or the break cannot be seen from C.
 pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> Option<String> {
-    let in_c = !matches!(subject.kind, "reference" | "mutant")
-        && !case
-            .program
-            .ops
-            .iter()
-            .any(|op| matches!(op.call, Call::FailRaw | Call::FailArena | Call::ShiftArena));
+    let in_c =
+        !matches!(subject.kind, "reference" | "mutant") && case.program.ops.iter().all(can_be_said);
     if !in_c {
         return None;
     }
@@ -57,6 +53,17 @@ pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -
     let mut t = Translator::new(case, has_runs);
     body(&mut t, subject, &steps)?;
     Some(assemble(&t, subject, &head(case, subject, rule, file)))
+}
+
+/// Whether the operation means in a C program what it means here. The second of several system calls, and all later
+/// ones, may be other ones in a process that began in another way.
+fn can_be_said(op: &Op) -> bool {
+    match op.call {
+        Call::FailRaw | Call::FailArena | Call::ShiftArena => false,
+        Call::FailSyscall => Failing::of(op)
+            .is_none_or(|failing| failing.number == 1 && failing.which != Which::Some),
+        _ => true,
+    }
 }
 
 /// Adds the statements of `main`. `None` if the evidence cannot be had from C.

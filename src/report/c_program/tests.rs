@@ -2,7 +2,7 @@
 //! and a claim that does not hold must be.
 
 use super::*;
-use crate::program::{NO_SLOT, Op, Slot};
+use crate::program::{NO_SLOT, Op, Slot, Syscall};
 use crate::report::sample::{case, failed, gave, rule, subject};
 use crate::shadow::{Moment, Outcome};
 use std::path::PathBuf;
@@ -565,6 +565,40 @@ fn other_names_are_declared() {
     if let Some(ran) = compile_and_run(&format!("{library}{text}")) {
         assert_eq!(ran.status, Some(1), "{ran:?}");
     }
+}
+
+#[test]
+fn system_calls_fail_as_they_did() {
+    let fails = |syscall, which, number| {
+        let failing = Failing {
+            syscall,
+            which,
+            number,
+        };
+        [
+            failing.op(),
+            malloc(0, 1_000_000).expecting(Expect::Pointer),
+        ]
+    };
+    let rule = RuleId::OomRecovers;
+    let all = fails(Syscall::Any, Which::From, 1);
+    shown(rule, &all, &[], Evidence::UnexpectedNull, "malloc");
+    // What cannot be mapped is taken from the data segment.
+    let first = fails(Syscall::Mmap, Which::Nth, 1);
+    not_shown(rule, &first, &[], Evidence::UnexpectedNull);
+    let case = case(
+        rule,
+        &fails(Syscall::Any, Which::Nth, 2),
+        &[],
+        Evidence::UnexpectedNull,
+    );
+    let text = c_program(
+        &case,
+        &subject("./l.so"),
+        &self::rule(rule),
+        Path::new("x.c"),
+    );
+    assert!(text.is_none(), "which is the second is not known: {text:?}");
 }
 
 #[test]

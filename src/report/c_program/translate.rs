@@ -3,7 +3,7 @@
 
 use super::functions::Function;
 use super::helpers::Need;
-use crate::program::{Call, NO_SLOT, Op, Slot};
+use crate::program::{Call, Failing, NO_SLOT, Op, Slot, Syscall, Which};
 use crate::report::evidence::gave_block;
 use crate::shadow::Case;
 use std::collections::{BTreeSet, HashMap};
@@ -447,9 +447,25 @@ impl<'a> Translator<'a> {
                 self.need(Need::Limit);
                 vec![format!("limit({});", number(op.a))]
             }
+            Call::FailSyscall => {
+                self.need(Need::FailSystemCalls);
+                vec![fail_system_calls(op)]
+            }
             _ => Vec::new(),
         }
     }
+}
+
+fn fail_system_calls(op: &Op) -> String {
+    let Some(failing) = Failing::of(op) else {
+        return "fail_system_calls(-1, 0, 0);".into();
+    };
+    let call = match failing.syscall {
+        Syscall::Any => "-1".into(),
+        syscall => format!("SYS_{}", syscall.as_str()),
+    };
+    let onwards = u8::from(failing.which == Which::From);
+    format!("fail_system_calls({call}, {}, {onwards});", failing.number)
 }
 
 /// Whether a sized free is defined for the block; where it is not, the harness frees it plainly.

@@ -98,12 +98,16 @@ faults! {
         FailsAfterHuge = "fails-after-huge",
         /// once an alignment was refused, malloc finds no memory any more
         FailsAfterBadAlignment = "fails-after-bad-alignment",
+        /// a request for which the kernel has no memory keeps the lock, and the next call waits for it for ever
+        FailureKeepsLock = "failure-keeps-lock",
     }
     OomReturnsNull {
         /// aborts when the kernel has no memory
         AbortsOnOom = "aborts-on-oom",
         /// the aligned functions use the result of a failed mapping
         AlignedOomCrashes = "aligned-oom-crashes",
+        /// a new span is used though the second of the two mappings it needs failed
+        SecondMappingUnchecked = "second-mapping-unchecked",
     }
     OomRecovers {
         /// a size class for which the kernel had no memory once is empty for ever, whatever is freed
@@ -202,6 +206,8 @@ faults! {
         CallocOverflowLeavesErrno = "calloc-overflow-leaves-errno",
         /// aligned_alloc sets errno to EINVAL when there is no memory
         AlignedAllocWrongErrno = "aligned-alloc-wrong-errno",
+        /// malloc, calloc and realloc leave errno alone when the kernel has no memory
+        FailedMappingLeavesErrno = "failed-mapping-leaves-errno",
     }
     ErrnoNeverZeroed {
         /// calloc sets errno to 0
@@ -216,6 +222,8 @@ faults! {
     FreeErrno {
         /// free of a mapped block leaves EINVAL in errno
         FreeClobbersErrno = "free-clobbers-errno",
+        /// free leaves in errno what munmap put there, when that fails
+        FreeShowsUnmapErrno = "free-shows-unmap-errno",
     }
     FreeErrnoExt {
         /// free_sized and free_aligned_sized leave EINVAL in errno
@@ -242,6 +250,8 @@ faults! {
     CallocZeroAfterOom {
         /// once the kernel had no memory, calloc zeroes no small block
         CallocDirtyAfterOom = "calloc-dirty-after-oom",
+        /// the mapped block freed last is discarded, kept and reused, and calloc believes it zero though madvise failed
+        CallocTrustsFailedDiscard = "calloc-trusts-failed-discard",
     }
     CallocArgsSym {
         /// calloc finds no memory for elements of 4 KiB or more if they are fewer than their bytes
@@ -274,6 +284,8 @@ faults! {
         ReallocFreesOnFailure = "realloc-frees-on-failure",
         /// realloc has changed the first byte of the block when it fails
         ReallocScribblesOnFailure = "realloc-scribbles-on-failure",
+        /// when mremap fails, realloc has dropped the first page of the block already
+        FailedRemapDropsPage = "failed-remap-drops-page",
     }
     ReallocShrinkSucceeds {
         /// realloc to less than half always needs new memory, and fails if there is none
@@ -431,6 +443,8 @@ impl Fault {
             ],
             // Some of the calls that purge are reallocs, of the block itself or beside it.
             Fault::PurgesLivePage => &[RuleId::ReallocContent, RuleId::ReallocBounds],
+            // Whoever waits while memory is short is not told NULL, and whoever waits later is told nothing either.
+            Fault::FailureKeepsLock => &[RuleId::OomReturnsNull, RuleId::CallReturns],
             Fault::ReallocFreesOnFailure => &[RuleId::UsableGe, RuleId::ReallocContent],
             _ => &[],
         }

@@ -13,7 +13,7 @@ use std::ptr;
 pub(super) const MAX_REQUEST: usize = 1 << 46;
 
 /// Requests up to here fail only if the process may not have more memory.
-const MODEST: usize = 1 << 40;
+pub(super) const MODEST: usize = 1 << 40;
 
 /// A live block.
 #[derive(Clone, Copy)]
@@ -73,6 +73,7 @@ impl Faulty {
                 if self.has(Fault::AbortsOnOom) {
                     sys::abort();
                 }
+                self.seen.locked = self.has(Fault::FailureKeepsLock);
             }
         }
         block

@@ -90,7 +90,11 @@ impl Large {
         self.forget(block);
         match self.fault {
             Some(Fault::MappedNeverReturned) => {}
-            Some(Fault::CallocTrustsKeptMapping) => {
+            Some(Fault::FreeShowsUnmapErrno) => sys::unmap_showing_errno(block, known.len),
+            Some(Fault::CallocTrustsKeptMapping | Fault::CallocTrustsFailedDiscard) => {
+                if self.fault == Some(Fault::CallocTrustsFailedDiscard) {
+                    sys::discard(block, known.len);
+                }
                 let (old, old_len) = std::mem::replace(&mut self.kept, (block, known.len));
                 sys::unmap(old, old_len);
             }
@@ -109,6 +113,9 @@ impl Large {
             sys::remap(block, known.len, len)
         };
         if new.is_null() && len > known.len {
+            if self.fault == Some(Fault::FailedRemapDropsPage) {
+                sys::discard(block, PAGE);
+            }
             return new;
         }
         // The kernel may refuse to split a mapping: then a block that shrinks keeps its pages.

@@ -90,6 +90,7 @@ struct Seen {
     huge_failed: bool,
     mapping_failed: bool,
     alignment_refused: bool,
+    locked: bool,
 }
 
 impl Faulty {
@@ -131,6 +132,7 @@ impl Faulty {
                 huge_failed: false,
                 mapping_failed: false,
                 alignment_refused: false,
+                locked: false,
             },
         }
     }

@@ -1,6 +1,6 @@
 //! What several entry points share: answers, zero sizes, and the ways to resize and free.
 
-use super::heap::MAX_REQUEST;
+use super::heap::{MAX_REQUEST, MODEST};
 use super::meddling::HEADER;
 use super::sys::{self, crash, set_errno};
 use super::{Fault, Faulty, Variant};
@@ -21,6 +21,11 @@ impl Faulty {
     #[inline]
     pub(super) fn enter(&mut self) {
         self.seen.calls += 1;
+        if self.seen.locked {
+            loop {
+                std::hint::spin_loop();
+            }
+        }
         if self.has(Fault::PurgesLivePage) && self.seen.calls.is_multiple_of(64) {
             self.large.purge_youngest();
         }
@@ -37,7 +42,9 @@ impl Faulty {
             if self.has(Fault::PrintsOutOfMemory) {
                 sys::print(1, "out of memory\n");
             }
-            if !(self.has(Fault::HugeLeavesErrno) && size > MAX_REQUEST) {
+            let kept = self.has(Fault::HugeLeavesErrno) && size > MAX_REQUEST
+                || self.has(Fault::FailedMappingLeavesErrno) && size <= MODEST;
+            if !kept {
                 set_errno(ENOMEM);
             }
         }

@@ -59,6 +59,12 @@ pub(super) fn unmap(base: *mut u8, len: usize) {
     }
 }
 
+/// As [`unmap`], with what becomes of `errno`.
+pub(super) fn unmap_showing_errno(base: *mut u8, len: usize) {
+    // SAFETY: callers own the pages.
+    unsafe { libc::munmap(base.cast(), len) };
+}
+
 /// Resizes a mapping, which may move; null if it stays as it was.
 pub(super) fn remap(base: *mut u8, old: usize, new: usize) -> *mut u8 {
     // SAFETY: callers own the pages, and forget the old address.

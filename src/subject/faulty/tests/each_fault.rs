@@ -249,6 +249,43 @@ fn of_exhaustion() {
             }
         })
     });
+    shows(Fault::CallocTrustsFailedDiscard, |s| {
+        0 == fate(|| unsafe {
+            let block = s.malloc(1 << 20);
+            fill(block, 100, 9);
+            refuse(libc::SYS_madvise);
+            s.free(block);
+            if *s.calloc(1, 1 << 20) == 9 {
+                libc::_exit(0);
+            }
+        })
+    });
+    shows(Fault::FailureKeepsLock, |s| {
+        -libc::SIGALRM
+            == fate(|| unsafe {
+                let block = s.malloc(100);
+                limit();
+                s.malloc(1 << 20);
+                libc::alarm(1);
+                s.free(block);
+            })
+    });
+    ends(Fault::SecondMappingUnchecked, |s| unsafe {
+        let blocks: Vec<_> = (0..17).map(|_| s.malloc(30_000)).collect();
+        blocks.into_iter().for_each(|block| s.free(block));
+        limit();
+        s.malloc(100);
+    });
+    shows(Fault::FailedRemapDropsPage, |s| {
+        0 == fate(|| unsafe {
+            let block = s.malloc(1 << 20);
+            fill(block, 100, 9);
+            limit();
+            if s.realloc(block, 2 << 20).is_null() && *block == 0 {
+                libc::_exit(0);
+            }
+        })
+    });
     shows(Fault::ReallocShrinkNeedsMemory, |s| {
         0 == fate(|| unsafe {
             let block = s.malloc(1 << 20);
@@ -368,6 +405,23 @@ fn of_errno() {
     });
     shows(Fault::SuccessLeavesEnoent, |s| unsafe {
         with_errno(|| s.malloc(100_000)).1 == ENOENT
+    });
+    shows(Fault::FailedMappingLeavesErrno, |s| {
+        0 == fate(|| unsafe {
+            limit();
+            if with_errno(|| s.malloc(1 << 20)).1 == UNTOUCHED {
+                libc::_exit(0);
+            }
+        })
+    });
+    shows(Fault::FreeShowsUnmapErrno, |s| {
+        0 == fate(|| unsafe {
+            let block = s.malloc(100_000);
+            refuse(libc::SYS_munmap);
+            if with_errno(|| s.free(block)).1 == ENOMEM {
+                libc::_exit(0);
+            }
+        })
     });
     shows(Fault::FreeClobbersErrno, |s| unsafe {
         let block = s.malloc(100_000);

@@ -67,6 +67,34 @@ fn limit() {
     unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) };
 }
 
+/// Lets this system call of the process, a child of the test, fail.
+fn refuse(number: libc::c_long) {
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let refused = libc::SECCOMP_RET_ERRNO | ENOMEM as u32;
+    let mut filter = [
+        (load, 0, 0),
+        (equal, 1, number as u32),
+        (answer, 0, refused),
+        (answer, 0, libc::SECCOMP_RET_ALLOW),
+    ]
+    .map(|(code, jf, k)| libc::sock_filter { code, jt: 0, jf, k });
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: plain requests to the kernel; the program is as long as it says.
+    unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(
+            libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program),
+            0
+        );
+    }
+}
+
 struct Live {
     size: usize,
     seed: u8,

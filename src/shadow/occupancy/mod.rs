@@ -9,20 +9,18 @@
 //! All memory is reserved when the table is made: nothing is allocated, mapped or locked afterwards. The bits of regions
 //! that have become empty serve others, so that an allocator may use new addresses for ever.
 
+mod granules;
+mod reserved;
+
+pub use granules::ADDRESS_END;
+pub(super) use granules::prefetch;
+use granules::*;
+use reserved::Reserved;
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Bytes a bit stands for. Smaller blocks can share a granule; see [`Occupancy::share`].
-const GRANULE_BITS: u32 = 3;
-/// Bytes an entry of the upper level stands for: 1 MiB.
-const REGION_BITS: u32 = 20;
-/// User-space addresses have 47 bits.
-const ADDRESS_BITS: u32 = 47;
-/// Words of 64 granules in a region.
-const REGION_WORDS: usize = 1 << (REGION_BITS - GRANULE_BITS - 6);
 /// Regions that can be partly covered at one time; 16 KiB each, mapped when touched.
 const LEAVES: usize = 1 << 16;
 /// Leaves looked at for an empty one before another is begun. With two, about half of all leaves hold something at
@@ -36,9 +34,6 @@ const SPAN_REGIONS: u64 = 1 << (SPAN_BITS - REGION_BITS);
 const COVERED: u64 = 1;
 /// The entry of a span of which some region was in use at some time.
 const DIVIDED: u64 = 2;
-
-/// The first address beyond user space.
-pub const ADDRESS_END: u64 = 1 << ADDRESS_BITS;
 
 /// Which granules of the address space belong to a live block.
 pub struct Occupancy {
@@ -89,10 +84,7 @@ impl Occupancy {
 
     /// Where the table itself lies.
     pub fn place(&self) -> [Range<u64>; 3] {
-        [&self.spans, &self.regions, &self.leaves].map(|reserved| {
-            let start = reserved.base.addr() as u64;
-            start..start + (reserved.words * size_of::<AtomicU64>()) as u64
-        })
+        [&self.spans, &self.regions, &self.leaves].map(Reserved::place)
     }
 
     /// Bytes that the table itself takes, roughly.
@@ -387,238 +379,5 @@ impl Occupancy {
     }
 }
 
-/// The entry of a leaf: that of leaf 0 is 2, since 0 and 1 have meanings of their own.
-#[inline]
-fn leaf_entry(index: usize) -> u64 {
-    index as u64 + 2
-}
-
-/// Where the bits of a leaf begin, by its entry.
-#[inline(always)]
-fn leaf_start(entry: u64) -> usize {
-    (entry as usize - 2) * REGION_WORDS
-}
-
-/// Calls `change` with each of the words that hold the granules from `first` to `last`, and the mask of those in it.
-#[inline(always)]
-fn each_word(
-    words: &mut [AtomicU64],
-    first: u64,
-    last: u64,
-    mut change: impl FnMut(&mut u64, u64),
-) {
-    let (head, tail) = (!0 << (first & 63), !0 >> (63 - (last & 63)));
-    match words {
-        [word] => change(word.get_mut(), head & tail),
-        [start, middle @ .., end] => {
-            change(start.get_mut(), head);
-            for word in middle {
-                change(word.get_mut(), !0);
-            }
-            change(end.get_mut(), tail);
-        }
-        [] => {}
-    }
-}
-
-/// The mask of one word of a run of words.
-fn end_mask(index: usize, first: usize, last: usize, (head, tail): (u64, u64)) -> u64 {
-    let mut mask = !0;
-    if index == first {
-        mask &= head;
-    }
-    if index == last {
-        mask &= tail;
-    }
-    mask
-}
-
-/// Asks for the cache line at a place, which need not exist.
-#[inline]
-pub(super) fn prefetch<T>(place: *const T) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a hint to the processor, which takes any address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
-}
-
-/// The first and the last granule of a block.
-#[inline(always)]
-fn granules(address: u64, size: u64) -> (u64, u64) {
-    let last_byte = address + size.max(1) - 1;
-    debug_assert!(last_byte < ADDRESS_END);
-    (address >> GRANULE_BITS, last_byte >> GRANULE_BITS)
-}
-
-#[inline(always)]
-fn word_in_region(granule: u64) -> usize {
-    (granule >> 6) as usize & (REGION_WORDS - 1)
-}
-
-/// Words of reserved address space, zero until written.
-struct Reserved {
-    base: *mut AtomicU64,
-    words: usize,
-}
-
-impl Reserved {
-    fn new(words: usize) -> io::Result<Reserved> {
-        // SAFETY: a fresh anonymous mapping touches no memory that exists.
-        let base = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                words * size_of::<AtomicU64>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Reserved {
-            base: base.cast(),
-            words,
-        })
-    }
-}
-
-impl std::ops::Deref for Reserved {
-    type Target = [AtomicU64];
-
-    #[inline]
-    fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `base` is a live mapping of `words` zeroed or written words, unmapped only when `self` is dropped.
-        unsafe { std::slice::from_raw_parts(self.base, self.words) }
-    }
-}
-
-impl std::ops::DerefMut for Reserved {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [AtomicU64] {
-        // SAFETY: as above, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.base, self.words) }
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours and no reference into it outlives `self`.
-        unsafe { libc::munmap(self.base.cast(), self.words * size_of::<AtomicU64>()) };
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Occupancy {
-        Occupancy::new().expect("address space for the table")
-    }
-
-    #[test]
-    fn neighbours_are_apart_and_overlaps_are_seen() {
-        let mut table = table();
-        assert_eq!(table.mark(0x1000, 100), Mark::Clear);
-        assert_eq!(table.mark(0x1068, 8), Mark::Clear);
-        assert_eq!(table.mark(0xff8, 8), Mark::Clear);
-        table.clear(0x1000, 100);
-        assert_eq!(table.mark(0x1000, 104), Mark::Clear);
-        assert_eq!(table.mark(0x1060, 1), Mark::Taken);
-    }
-
-    #[test]
-    fn every_pair_of_small_ranges_agrees_with_interval_arithmetic() {
-        let mut table = table();
-        for first in 0..24u64 {
-            for first_size in [1u64, 3, 8, 9, 16, 70] {
-                for second in 0..24u64 {
-                    for second_size in [1u64, 8, 33, 600] {
-                        let (a, b) = (0x7_0000_0000 + first * 8, 0x7_0000_0000 + second * 8);
-                        assert_eq!(table.mark(a, first_size), Mark::Clear);
-                        let apart = a + first_size.next_multiple_of(8) <= b
-                            || b + second_size.next_multiple_of(8) <= a;
-                        assert_eq!(table.mark(b, second_size) == Mark::Clear, apart);
-                        table.clear(a, first_size);
-                        table.clear(b, second_size);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn blocks_of_many_regions_are_marked_and_cleared_whole() {
-        let mut table = table();
-        let base = 0x7f00_0000_0000 - 0x1234 * 16;
-        let size = 5u64 << 30;
-        assert_eq!(table.mark(base, size), Mark::Clear);
-        for inside in [0, 8, 1 << 20, (3 << 30) + 4096, size - 1] {
-            assert_eq!(table.mark(base + inside, 1), Mark::Taken, "at {inside}");
-        }
-        table.clear(base, size);
-        for inside in [0, 1 << 20, (3 << 30) + 4096, size - 8] {
-            assert_eq!(table.mark(base + inside, 8), Mark::Clear, "at {inside}");
-        }
-        assert_eq!(table.mark(base, size), Mark::Taken);
-    }
-
-    #[test]
-    fn blocks_of_many_spans_cost_little_and_exclude_others() {
-        let mut table = table();
-        let (base, size) = (0x1000_0000_0000, 60u64 << 40);
-        assert_eq!(table.mark(base, size), Mark::Clear);
-        assert_eq!(table.mark(base + (7 << 40) + 8, 16), Mark::Taken);
-        assert_eq!(table.mark(base + (9 << 40), 3 << 30), Mark::Taken);
-        table.clear(base, size);
-        assert_eq!(table.mark(base + (5 << 40) + 8, 16), Mark::Clear);
-        assert_eq!(table.mark(base, size), Mark::Taken);
-    }
-
-    #[test]
-    fn addresses_that_are_never_used_again_cost_no_memory() {
-        let mut table = table();
-        let live = 1000;
-        let address = |number: u64| 0x1000_0000_0000 + (number << 21);
-        for number in 0..100_000 {
-            assert_eq!(table.mark(address(number), 100), Mark::Clear);
-            assert_eq!(table.mark(address(number) + 64, 1), Mark::Taken);
-            if number >= live {
-                table.clear(address(number - live), 100);
-            }
-        }
-        let leaves = table.own_bytes() / (REGION_WORDS * 8) as u64;
-        assert!(leaves <= 3 * live, "{leaves}");
-        for number in 100_000 - live..100_000 {
-            assert_eq!(table.mark(address(number), 1), Mark::Taken);
-        }
-    }
-
-    #[test]
-    fn without_bits_nothing_is_called_clear() {
-        let mut table = Occupancy::with_leaves(3).expect("address space for the table");
-        let address = |number: u64| number << 21;
-        for number in 1..=3 {
-            assert_eq!(table.mark(address(number), 8), Mark::Clear);
-        }
-        assert_eq!(table.mark(address(4), 8), Mark::Taken);
-        table.clear(address(4), 8);
-        assert_eq!(table.mark(address(4), 8), Mark::Taken);
-        table.clear(address(2), 8);
-        assert_eq!(table.mark(address(5), 8), Mark::Clear);
-        assert_eq!(table.mark(address(3), 8), Mark::Taken);
-    }
-
-    #[test]
-    fn blocks_that_share_a_granule_do_not_clear_each_other() {
-        let mut table = table();
-        assert_eq!(table.mark(0x4000, 3), Mark::Clear);
-        assert_eq!(table.mark(0x4003, 2), Mark::Taken);
-        table.share(0x4003, 2, true, true);
-        table.clear(0x4000, 3);
-        assert_eq!(table.mark(0x4001, 8), Mark::Taken);
-        table.clear(0x4003, 2);
-        table.clear(0x4001, 8);
-        assert_eq!(table.mark(0x4000, 8), Mark::Clear);
-    }
-}
+mod tests;

@@ -1,0 +1,59 @@
+//! How processes end, and what the kernel says of them meanwhile.
+
+use crate::shadow::Death;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// Clock ticks a second in `/proc`.
+pub(super) const TICKS: u64 = 100;
+
+/// How a process ended that had to report and then exit with 0; `None` if it did.
+pub(super) fn death_of(status: i32, fault: Option<u64>, reported: bool) -> Option<Death> {
+    ended(ExitStatus::from_raw(status), fault, reported).err()
+}
+
+pub(super) fn ended(status: ExitStatus, fault: Option<u64>, reported: bool) -> Result<(), Death> {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => {
+            let with_address = [libc::SIGSEGV, libc::SIGBUS].contains(&signal);
+            Err(Death::Signal {
+                signal,
+                address: fault.filter(|_| with_address),
+            })
+        }
+        (None, Some(0)) if reported => Ok(()),
+        (None, code) => Err(Death::Exit {
+            status: code.unwrap_or(0),
+        }),
+    }
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Default)]
+pub(super) struct Stat {
+    pub state: u8,
+    pub parent: i32,
+    pub ticks: u64,
+}
+
+impl Stat {
+    pub fn of(process: i32) -> Stat {
+        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name in parentheses may hold anything, also parentheses.
+        let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let number = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|field| field.parse().ok())
+                .unwrap_or(0)
+        };
+        Stat {
+            state: fields
+                .first()
+                .and_then(|state| state.bytes().next())
+                .unwrap_or(0),
+            parent: number(1) as i32,
+            ticks: number(11) + number(12),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! How long a supervisor waits for a worker, and what it does when that takes too long.
+
+use super::fate::{Stat, TICKS, ended};
+use super::process;
+use super::supervisor::Worker;
+use crate::program::{Op, Program};
+use crate::shadow::{Death, Moment, Standing};
+use std::time::{Duration, Instant};
+
+/// How often a waiting supervisor looks whether the worker still lives and moves.
+const GLANCE: Duration = Duration::from_millis(20);
+/// Bytes a second that a subject may take to clear or to copy.
+const BYTES_PER_SECOND: u64 = 512 << 20;
+/// Bytes a subject may be asked for that it could really clear or copy.
+const REAL: u64 = 8 << 30;
+/// How much longer than the limit a process that gets no processor time is waited for.
+const STARVED: u32 = 10;
+/// The part of its patience that a process must have worked inside a call for it to hang there: one in so many.
+const BUSY: u32 = 12;
+/// The part of its patience for which a supervisor waits for a worker that should have stopped: one in so many.
+const GRACE: u32 = 4;
+
+/// How much longer than others a call is waited for that may be waiting for the process that answers its system calls:
+/// that one, too, may want for the processor.
+const HELPED: u32 = 3;
+
+/// How long to wait for a worker.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Time without progress that counts as hanging.
+    pub patience: Duration,
+    /// When to stop it whatever it does, in nanoseconds of the monotonic clock.
+    pub latest: u64,
+    /// Whether the harness has work of its own in between, which is not to be taken for hanging.
+    pub shared: bool,
+    /// When to stop it even inside a call that may be hanging, in nanoseconds of the monotonic clock.
+    pub last: u64,
+}
+
+/// What waiting for a worker came to.
+pub(super) enum Waited {
+    /// It dealt with its order.
+    Done,
+    /// It died, or was killed because it hung.
+    Died(Death),
+    /// It was killed because there was no more time.
+    OutOfTime,
+}
+
+impl Limits {
+    /// Until `deadline`, when the worker stops by itself once the call it is in returns, and a little longer. A call that
+    /// began before is given its time if there is that much until `last`: it may be hanging.
+    pub fn until(deadline: u64, patience: Duration, last: u64) -> Limits {
+        Limits {
+            patience,
+            latest: deadline.saturating_add((patience / GRACE).as_nanos() as u64),
+            shared: true,
+            last,
+        }
+    }
+}
+
+impl Worker {
+    /// Waits until the order is dealt with, however that goes. `effort` says how much longer than others the operation
+    /// at a position may take.
+    pub(super) fn wait(&mut self, limits: Limits, effort: impl Fn(usize) -> Duration) -> Waited {
+        let mut position = self.pulse();
+        let mut since = Instant::now();
+        let mut ticks = None;
+        loop {
+            if self.shared.wait_done(GLANCE) {
+                return Waited::Done;
+            }
+            self.drain_output();
+            if let Some(status) = self.poll() {
+                // One that deals with a single order ends when it has; it may have ended badly.
+                if self.shared.wait_done(Duration::ZERO) {
+                    return Waited::Done;
+                }
+                let reported = self.shared.take_report::<serde_json::Value>().is_some();
+                return match ended(status, self.shared.fault(), reported) {
+                    Ok(()) => Waited::Done,
+                    Err(death) => Waited::Died(death),
+                };
+            }
+            let now = self.pulse();
+            if now != position {
+                (position, since, ticks) = (now, Instant::now(), None);
+                continue;
+            }
+            let stat = Stat::of(self.at_work());
+            let started = *ticks.get_or_insert(stat.ticks);
+            let helped = stat.state != b'R'
+                && self.shared.ledger().interception().standing() == Standing::Works;
+            let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
+            let in_call = self.shared.ledger().position().1 == Moment::Call;
+            let late = process::now()
+                > if in_call {
+                    limits.latest.max(limits.last)
+                } else {
+                    limits.latest
+                };
+            if since.elapsed() < patience && !late {
+                continue;
+            }
+            // A process that wants the processor and does not get it is not hanging, and neither is one that is busy
+            // with what the harness does for itself.
+            let worked = Duration::from_millis((stat.ticks.saturating_sub(started)) * 1000 / TICKS);
+            let busy =
+                stat.state == b'R' && (worked < patience / BUSY || (limits.shared && !in_call));
+            let limit = if busy { patience * STARVED } else { patience };
+            if since.elapsed() >= limit {
+                let millis = since.elapsed().as_millis() as u64;
+                self.kill();
+                return Waited::Died(Death::Hang { millis });
+            }
+            if late {
+                self.kill();
+                return Waited::OutOfTime;
+            }
+        }
+    }
+
+    /// What changes when the process at work moves.
+    fn pulse(&self) -> (u64, usize, i32) {
+        let ledger = self.shared.ledger();
+        (ledger.ops(), ledger.position().0, self.shared.child())
+    }
+
+    /// The process that deals with the order.
+    fn at_work(&self) -> i32 {
+        let worker = self.process.id() as i32;
+        let child = self.shared.child();
+        if child > 0 && Stat::of(child).parent == worker {
+            child
+        } else {
+            worker
+        }
+    }
+
+    /// Ends the process at work; the worker goes on if that was its child.
+    fn kill(&mut self) {
+        let victim = self.at_work();
+        // SAFETY: the worker, or a child of it, as was just looked up.
+        unsafe { libc::kill(victim, libc::SIGKILL) };
+        let gone = Instant::now();
+        while victim != self.process.id() as i32
+            && !self.shared.wait_done(GLANCE)
+            && gone.elapsed() < Duration::from_secs(5)
+        {}
+    }
+}
+
+/// How long an operation may take for the bytes it may move alone.
+pub(super) fn effort(program: &Program, index: usize) -> Duration {
+    // Some fill what they hand out, whoever asked for it.
+    let bytes = program.ops.get(index).and_then(Op::size);
+    let bytes = bytes.filter(|&bytes| bytes <= REAL).unwrap_or(0);
+    Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
+}

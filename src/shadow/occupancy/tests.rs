@@ -1,0 +1,111 @@
+use super::*;
+
+fn table() -> Occupancy {
+    Occupancy::new().expect("address space for the table")
+}
+
+#[test]
+fn neighbours_are_apart_and_overlaps_are_seen() {
+    let mut table = table();
+    assert_eq!(table.mark(0x1000, 100), Mark::Clear);
+    assert_eq!(table.mark(0x1068, 8), Mark::Clear);
+    assert_eq!(table.mark(0xff8, 8), Mark::Clear);
+    table.clear(0x1000, 100);
+    assert_eq!(table.mark(0x1000, 104), Mark::Clear);
+    assert_eq!(table.mark(0x1060, 1), Mark::Taken);
+}
+
+#[test]
+fn every_pair_of_small_ranges_agrees_with_interval_arithmetic() {
+    let mut table = table();
+    for first in 0..24u64 {
+        for first_size in [1u64, 3, 8, 9, 16, 70] {
+            for second in 0..24u64 {
+                for second_size in [1u64, 8, 33, 600] {
+                    let (a, b) = (0x7_0000_0000 + first * 8, 0x7_0000_0000 + second * 8);
+                    assert_eq!(table.mark(a, first_size), Mark::Clear);
+                    let apart = a + first_size.next_multiple_of(8) <= b
+                        || b + second_size.next_multiple_of(8) <= a;
+                    assert_eq!(table.mark(b, second_size) == Mark::Clear, apart);
+                    table.clear(a, first_size);
+                    table.clear(b, second_size);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_many_regions_are_marked_and_cleared_whole() {
+    let mut table = table();
+    let base = 0x7f00_0000_0000 - 0x1234 * 16;
+    let size = 5u64 << 30;
+    assert_eq!(table.mark(base, size), Mark::Clear);
+    for inside in [0, 8, 1 << 20, (3 << 30) + 4096, size - 1] {
+        assert_eq!(table.mark(base + inside, 1), Mark::Taken, "at {inside}");
+    }
+    table.clear(base, size);
+    for inside in [0, 1 << 20, (3 << 30) + 4096, size - 8] {
+        assert_eq!(table.mark(base + inside, 8), Mark::Clear, "at {inside}");
+    }
+    assert_eq!(table.mark(base, size), Mark::Taken);
+}
+
+#[test]
+fn blocks_of_many_spans_cost_little_and_exclude_others() {
+    let mut table = table();
+    let (base, size) = (0x1000_0000_0000, 60u64 << 40);
+    assert_eq!(table.mark(base, size), Mark::Clear);
+    assert_eq!(table.mark(base + (7 << 40) + 8, 16), Mark::Taken);
+    assert_eq!(table.mark(base + (9 << 40), 3 << 30), Mark::Taken);
+    table.clear(base, size);
+    assert_eq!(table.mark(base + (5 << 40) + 8, 16), Mark::Clear);
+    assert_eq!(table.mark(base, size), Mark::Taken);
+}
+
+#[test]
+fn addresses_that_are_never_used_again_cost_no_memory() {
+    let mut table = table();
+    let live = 1000;
+    let address = |number: u64| 0x1000_0000_0000 + (number << 21);
+    for number in 0..100_000 {
+        assert_eq!(table.mark(address(number), 100), Mark::Clear);
+        assert_eq!(table.mark(address(number) + 64, 1), Mark::Taken);
+        if number >= live {
+            table.clear(address(number - live), 100);
+        }
+    }
+    let leaves = table.own_bytes() / (REGION_WORDS * 8) as u64;
+    assert!(leaves <= 3 * live, "{leaves}");
+    for number in 100_000 - live..100_000 {
+        assert_eq!(table.mark(address(number), 1), Mark::Taken);
+    }
+}
+
+#[test]
+fn without_bits_nothing_is_called_clear() {
+    let mut table = Occupancy::with_leaves(3).expect("address space for the table");
+    let address = |number: u64| number << 21;
+    for number in 1..=3 {
+        assert_eq!(table.mark(address(number), 8), Mark::Clear);
+    }
+    assert_eq!(table.mark(address(4), 8), Mark::Taken);
+    table.clear(address(4), 8);
+    assert_eq!(table.mark(address(4), 8), Mark::Taken);
+    table.clear(address(2), 8);
+    assert_eq!(table.mark(address(5), 8), Mark::Clear);
+    assert_eq!(table.mark(address(3), 8), Mark::Taken);
+}
+
+#[test]
+fn blocks_that_share_a_granule_do_not_clear_each_other() {
+    let mut table = table();
+    assert_eq!(table.mark(0x4000, 3), Mark::Clear);
+    assert_eq!(table.mark(0x4003, 2), Mark::Taken);
+    table.share(0x4003, 2, true, true);
+    table.clear(0x4000, 3);
+    assert_eq!(table.mark(0x4001, 8), Mark::Taken);
+    table.clear(0x4003, 2);
+    table.clear(0x4001, 8);
+    assert_eq!(table.mark(0x4000, 8), Mark::Clear);
+}
