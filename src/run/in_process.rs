@@ -3,11 +3,12 @@
 //! For a fuzzer, which wants tens of thousands of programs a second and catches a death itself. A subject that ruins
 //! the process ruins the harness: what is to survive that goes to a worker.
 
-use super::check::{chosen_rules, profile, vocabulary};
+use super::check::{chosen_rules, edition, profile, vocabulary};
 use super::launch::{self, Located};
 use super::protocol::Found;
 use super::{CheckError, CheckOptions, Ending, Executor, Names, SubjectSpec, resolve};
 use crate::program::{Program, Vocabulary};
+use crate::pymalloc::Geometry;
 use crate::shadow::{Case, Conduct, Finding, Ledger, LiveBlock, Muted, Shadow};
 use crate::spec::{Level, Profile, RuleSet};
 use crate::subject::{Native, Subject};
@@ -18,6 +19,7 @@ pub struct InProcess<S> {
     executor: Executor<'static, S>,
     ledger: &'static Ledger,
     conduct: Conduct,
+    geometry: Geometry,
     vocabulary: Vocabulary,
     profile: Profile,
 }
@@ -56,11 +58,15 @@ impl<S: Subject> InProcess<S> {
         };
         // Subjects in this process are few, and live as long as it does.
         let ledger = Box::leak(Box::new(Ledger::new()));
-        let shadow = Shadow::new(ledger, conduct).map_err(refused)?;
+        let geometry = edition(&options.subject).unwrap_or_default().geometry();
+        let shadow = Shadow::new(ledger, conduct)
+            .map_err(refused)?
+            .of_layout(geometry);
         Ok(InProcess {
             executor: Executor::new(subject, shadow, ledger, u64::MAX),
             ledger,
             conduct,
+            geometry,
             vocabulary,
             profile,
         })
@@ -150,7 +156,9 @@ impl<S: Subject> InProcess<S> {
             closely,
             ..self.conduct
         };
-        Shadow::new(self.ledger, conduct).expect("there was address space for a shadow before")
+        Shadow::new(self.ledger, conduct)
+            .expect("there was address space for a shadow before")
+            .of_layout(self.geometry)
     }
 }
 
