@@ -17,6 +17,8 @@ const LENGTHS: [usize; 12] = [
 const OTHERS: u64 = 3;
 /// What a program costs at most that is not put off.
 const CHEAP: u64 = 20_000;
+/// What a sweep costs, in runs of its program: about as many as there are system calls to fail.
+const RUNS: u64 = 8;
 /// Programs about one rule that do not have to wait for cheaper ones about others.
 const FIRST: usize = 2;
 /// Bytes that products beyond 32 bits take.
@@ -59,6 +61,12 @@ impl Item {
         !self.given
             && failing.peek().is_some()
             && failing.all(|failing| failing.which != Which::Some && failing.number == 1)
+    }
+
+    /// What the item costs, roughly: see [`Program::cost`].
+    fn cost(&self) -> u64 {
+        let runs = if self.is_sweep() { RUNS } else { 1 };
+        self.program.cost().saturating_mul(runs)
     }
 
     /// The same program, in which the system call of this number fails, or those from it on.
@@ -167,7 +175,7 @@ impl<'a> Plan<'a> {
             items.extend(first_calls(vocabulary));
         }
         items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
-        items.sort_by_cached_key(|item| item.program.cost());
+        items.sort_by_cached_key(Item::cost);
         Plan::with(first_of_each(items), Some((vocabulary, seed)))
     }
 
@@ -230,7 +238,7 @@ fn order(items: &[Item], with_random: bool) -> Vec<Turn> {
     let (mut cost, mut number, mut of_random) = (0, 0, 0);
     for (index, item) in items.iter().enumerate() {
         order.push(Turn::Item(index));
-        cost += item.program.cost();
+        cost += item.cost();
         while with_random && OTHERS * (of_random + random_cost(number)) <= cost {
             order.push(Turn::Random(number));
             of_random += random_cost(number);
@@ -256,7 +264,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     for item in items {
         let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
         *seen += 1;
-        let dear = item.program.cost() > CHEAP;
+        let dear = item.cost() > CHEAP;
         turns[2 * usize::from(*seen > FIRST) + usize::from(dear)].push(item);
     }
     turns.into_iter().flatten().collect()

@@ -246,7 +246,10 @@ impl Spans {
         let stride = classes::bytes(class) as u32;
         let capacity = SPAN as u32 / stride;
         let notes = sys::map(Span::notes_len(capacity));
-        if notes.is_null() && self.fault != Some(Fault::SecondMappingUnchecked) {
+        if notes.is_null() {
+            if self.fault == Some(Fault::SecondMappingUnchecked) {
+                sys::crash();
+            }
             return false;
         }
         let id = self.spare;
