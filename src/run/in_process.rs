@@ -38,7 +38,8 @@ impl<S: Subject> InProcess<S> {
         found: &[Found],
         options: &CheckOptions,
     ) -> Result<InProcess<S>, CheckError> {
-        let profile = profile(options)?;
+        let kin = launch::kin(&options.subject);
+        let profile = profile(options, kin.as_ref().map(|kin| kin.edition))?;
         // What is told as a warning must not stop a fuzzer.
         let stops = |level: Level| level != Level::Quality || options.strict;
         let rules: RuleSet = chosen_rules(options, &profile)?
@@ -47,7 +48,7 @@ impl<S: Subject> InProcess<S> {
             .collect();
         let mut info = launch::info("in process", "", None, String::new());
         info.entry_points = found.iter().filter_map(launch::entry_point).collect();
-        let vocabulary = vocabulary(options, &profile, &info, Vec::new());
+        let vocabulary = vocabulary(options, &profile, &info, kin.as_ref(), Vec::new());
         let conduct = Conduct {
             rules,
             muted: Muted::NONE,
@@ -165,7 +166,9 @@ impl InProcess<Native> {
         let (native, found) = match &options.subject {
             SubjectSpec::System => resolve::linked(None, &launch::plain_symbols()),
             SubjectSpec::Library { path, names, .. } => open(path, names)?,
-            SubjectSpec::Reference(_) | SubjectSpec::Mutant(_) => {
+            SubjectSpec::Reference(_)
+            | SubjectSpec::Mutant(_)
+            | SubjectSpec::Interpreter { .. } => {
                 return Err(CheckError::Internal("nothing to open".into()));
             }
         };

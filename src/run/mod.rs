@@ -16,6 +16,7 @@ mod options;
 mod plan;
 mod process;
 mod protocol;
+pub(crate) mod python;
 mod resolve;
 mod shared;
 mod strays;

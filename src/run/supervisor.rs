@@ -3,6 +3,7 @@
 use super::learn::Learned;
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
+use super::python;
 use super::shared::Shared;
 use super::strays;
 use crate::program::{Op, Program};
@@ -45,6 +46,8 @@ pub struct Launch {
     pub carrier: Carrier,
     /// The library to preload.
     pub preload: Option<PathBuf>,
+    /// The Python interpreter that workers live in.
+    pub python: Option<PathBuf>,
     /// Whether the subject writes while it is loaded, whatever is called of it.
     pub noisy: bool,
     /// Variables for the subject.
@@ -215,15 +218,28 @@ impl Worker {
             carrier: launch.carrier.clone(),
             once,
         };
-        let mut command = Command::new("/proc/self/exe");
+        let calling = serde_json::to_string(&calling)?;
+        let mut kept = vec![inherited];
+        let mut command = match &launch.python {
+            None => {
+                let mut command = Command::new("/proc/self/exe");
+                command.arg0("allocspec-worker").env(VARIABLE, calling);
+                command
+            }
+            Some(python) => {
+                let program = File::open("/proc/self/exe")?;
+                let program = high_descriptor(program.as_raw_fd())?;
+                let command = python::command(python, program.as_raw_fd(), &calling);
+                kept.push(program);
+                command
+            }
+        };
         command
-            .arg0("allocspec-worker")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
             .env_remove("LD_PRELOAD");
         command.envs(launch.env.iter().map(|(name, value)| (name, value)));
-        command.env(VARIABLE, serde_json::to_string(&calling)?);
         if let Some(library) = &launch.preload {
             command.env("LD_PRELOAD", library);
         }
@@ -234,10 +250,10 @@ impl Worker {
             let separator = if tunables.is_empty() { "" } else { ":" };
             command.env("GLIBC_TUNABLES", format!("{tunables}{separator}{room}"));
         }
-        let keep = inherited.as_raw_fd();
-        let supervisor = calling.supervisor as i32;
+        let keep: Vec<i32> = kept.iter().map(AsRawFd::as_raw_fd).collect();
+        let supervisor = std::process::id() as i32;
         // SAFETY: only system calls that are safe between fork and exec, on values copied in.
-        unsafe { command.pre_exec(move || prepare_process(keep, supervisor)) };
+        unsafe { command.pre_exec(move || prepare_process(&keep, supervisor)) };
         let process = strays::spawn_worker(&mut command)?;
         Ok(Worker {
             process,
@@ -508,7 +524,7 @@ fn effort(program: &Program, index: usize) -> Duration {
 
 /// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
 /// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
-fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
+fn prepare_process(keep: &[i32], supervisor: i32) -> io::Result<()> {
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
     let no_core = libc::rlimit {
         rlim_cur: 0,
@@ -527,8 +543,10 @@ fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
             // It died before this process asked to be told.
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        if libc::fcntl(keep, libc::F_SETFD, 0) < 0 {
-            return Err(io::Error::last_os_error());
+        for &descriptor in keep {
+            if libc::fcntl(descriptor, libc::F_SETFD, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
     }
     Ok(())
