@@ -5,6 +5,7 @@
 //! `beneath` an interpreter. One crate, so that it is linked once; `cargo test --test suite hostile` runs a part of it.
 
 mod cli;
+mod deaths;
 mod debian;
 mod faulty;
 mod hostile;
