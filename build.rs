@@ -1,6 +1,8 @@
-//! Compiles the agent that `allocspec lockstep` loads into Python interpreters, so that the program can carry it along.
+//! Links the program so that a Python interpreter can load it, and compiles the smaller agent of `allocspec lockstep`, so
+//! that the program can carry it along.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -20,7 +22,7 @@ fn main() {
         println!("cargo::rerun-if-changed={source}");
     }
     println!("cargo::rerun-if-changed=build.rs");
-    let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("cargo sets {name}"));
+    link_loadable();
     let library = PathBuf::from(variable("OUT_DIR")).join("agent.so");
     // Flags for the crate, such as those of sanitizers, are not for a library that lives in a foreign process.
     let mut rustc = Command::new(variable("RUSTC"));
@@ -37,7 +39,7 @@ fn main() {
         .arg(&library)
         .arg(SOURCES[0]);
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
-        let mut flag = std::ffi::OsString::from("-Clinker=");
+        let mut flag = OsString::from("-Clinker=");
         flag.push(linker);
         rustc.arg(flag);
     }
@@ -45,5 +47,38 @@ fn main() {
         Ok(status) if status.success() => {}
         Ok(status) => panic!("the agent does not compile: {status}"),
         Err(error) => panic!("cannot run {rustc:?}: {error}"),
+    }
+}
+
+fn variable(name: &str) -> OsString {
+    env::var_os(name).unwrap_or_else(|| panic!("cargo sets {name}"))
+}
+
+/// Makes the program a shared library that can be run, as the C library is one. `dlopen` refuses what is linked as an
+/// executable, and code so linked takes the thread-local storage of whatever program it is loaded into for its own.
+///
+/// The compiler must be given the start-up code by name, which it adds to executables alone; the path of the dynamic
+/// linker is in `main.rs`. Nothing may define thread-local variables there, nor may the program be optimised as a whole
+/// when it is linked: that code would be made for an executable.
+fn link_loadable() {
+    let exports = PathBuf::from(variable("OUT_DIR")).join("exports.map");
+    std::fs::write(&exports, "{ global: allocspec_worker; local: *; };\n")
+        .unwrap_or_else(|error| panic!("cannot write {}: {error}", exports.display()));
+    let cc = env::var_os("RUSTC_LINKER").unwrap_or_else(|| "cc".into());
+    let found = Command::new(&cc).arg("-print-file-name=Scrt1.o").output();
+    let found = found.unwrap_or_else(|error| panic!("cannot run {cc:?}: {error}"));
+    let start = String::from_utf8_lossy(&found.stdout);
+    let start = start.trim();
+    assert!(
+        start.starts_with('/'),
+        "{cc:?} has no Scrt1.o: install the C library's development files"
+    );
+    for argument in [
+        "-shared",
+        start,
+        "-Wl,-e,_start",
+        &format!("-Wl,--version-script={}", exports.display()),
+    ] {
+        println!("cargo::rustc-link-arg-bins={argument}");
     }
 }

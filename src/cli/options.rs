@@ -1,8 +1,9 @@
 //! The options that several subcommands have.
 
 use super::{Failure, values};
-use crate::pymalloc::Edition;
+use crate::pymalloc::{Domain, Edition};
 use crate::run::{Names, SubjectSpec};
+use crate::subject::interpreter;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +25,16 @@ pub struct SubjectOptions {
     /// [default: 3.14]
     #[arg(long, value_name = "VERSION")]
     pub layout: Option<Edition>,
+    /// Checks the allocator of this Python interpreter: a path, or a name that is in PATH
+    #[arg(long, value_name = "EXE", conflicts_with_all = ["subject", "prefix", "map", "layout", "env"])]
+    pub python: Option<PathBuf>,
+    /// The functions of the interpreter: raw is PyMem_Raw*, mem PyMem_*, obj PyObject_* [default: obj]
+    #[arg(long, value_name = "DOMAIN", value_parser = interpreter::domain, requires = "python")]
+    pub domain: Option<Domain>,
+    /// The allocators the interpreter is told to use, by PYTHONMALLOC: pymalloc, debug, malloc, malloc_debug,
+    /// pymalloc_debug, mimalloc, mimalloc_debug or default [default: those it was built for]
+    #[arg(long, value_name = "NAME", requires = "python")]
+    pub malloc: Option<String>,
     /// Sets a variable in the environment of the library
     #[arg(long, value_name = "KEY=VALUE", value_parser = values::variable)]
     pub env: Vec<(String, String)>,
@@ -32,6 +43,13 @@ pub struct SubjectOptions {
 impl SubjectOptions {
     /// The subject that the options name.
     pub fn subject(&self) -> Result<SubjectSpec, Failure> {
+        if let Some(python) = &self.python {
+            return Ok(SubjectSpec::Interpreter {
+                python: python.clone(),
+                domain: self.domain.unwrap_or(Domain::Object),
+                malloc: self.malloc.clone(),
+            });
+        }
         let name = self.subject.to_str();
         let spec = match (name, name.and_then(|name| name.strip_prefix("mutant:"))) {
             (Some("reference"), _) => SubjectSpec::Reference(self.layout.unwrap_or_default()),

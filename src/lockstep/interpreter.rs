@@ -4,34 +4,23 @@ use super::LockstepError;
 use super::play::Step;
 use super::stage::HOME;
 use super::wire::{Board, NO_ARENAS, NO_MEMORY, READY, STATISTICS, STEPS, TEXT, WORDS};
-use crate::pymalloc::{Build, Edition, Version};
-use std::ffi::OsStr;
+use crate::pymalloc::{Edition, Version};
+use crate::run::python;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::ptr;
 use std::time::Duration;
 
 /// The agent, as the build script compiled it.
 static AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.so"));
 
-/// What the interpreter is told to do: to say what it is, and to hand over to the agent.
+/// What the interpreter is told to do once it is known to be one: to say what it is, and to hand over to the agent.
 const DRIVER: &str = "\
-import sys
-def refuse(why):
-    sys.stderr.write('allocspec: ' + why + '\\n')
-    sys.exit(1)
-try:
-    import ctypes
-except ImportError:
-    refuse('it has no ctypes')
-implementation = getattr(getattr(sys, 'implementation', None), 'name', 'cpython')
-if implementation != 'cpython':
-    refuse('it is ' + implementation + ', not CPython')
 for name in ('PyMem_SetAllocator', 'PyObject_SetArenaAllocator', 'PyObject_Calloc'):
     if not hasattr(ctypes.pythonapi, name):
         refuse('CPython %d.%d has no %s; 3.5 is the first that can be followed' % (sys.version_info[:2] + (name,)))
@@ -75,24 +64,13 @@ impl Interpreter {
         let said = in_memory(c"allocspec-stderr", 0).map_err(machine("memory"))?;
         let board = map_board(&shared).map_err(machine("memory"))?;
         let stderr = said.try_clone().map_err(machine("a descriptor"))?;
-        // It is not started where this process is, so its path must not depend on that.
-        let relative = python.components().count() > 1;
-        let program = match std::path::absolute(python) {
-            Ok(absolute) if relative => absolute,
-            _ => python.to_owned(),
-        };
-        let mut command = Command::new(program);
+        let mut command = python::bare(python);
         command
-            .args(["-s", "-S", "-c", DRIVER])
+            .args(["-s", "-S", "-c", &format!("{}{DRIVER}", python::PRELUDE)])
             .args([&library, &shared].map(|file| file.as_raw_fd().to_string()))
-            // What is in the working directory must not be taken for a module.
-            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_pythons(name)) {
-            command.env_remove(name);
-        }
         command.env("PYTHONMALLOC", "pymalloc");
         let refused = |reason: String| LockstepError::Refused {
             python: python.to_owned(),
@@ -149,9 +127,10 @@ impl Interpreter {
             other => return Err(self.refused(format!("the agent answered {other}"))),
         }
         let board = self.board();
-        let seen = (board.alignment, board.pool, board.arena);
+        let (alignment, pool, arena) = (board.alignment, board.pool, board.arena);
+        let seen = (alignment as usize, pool as usize, arena as usize);
         self.vector = board.vector;
-        let Some(build) = build_of(version, seen) else {
+        let Some(build) = version.build_with(seen) else {
             let (alignment, pool, arena) = seen;
             return Err(self.refused(format!(
                 "CPython {version} with blocks {alignment} bytes apart, pools of {pool} and arenas of {arena} bytes has \
@@ -242,13 +221,6 @@ impl Interpreter {
         let mut said = String::new();
         let _ = self.said.seek(SeekFrom::Start(0));
         let _ = self.said.read_to_string(&mut said);
-        let own = said
-            .lines()
-            .find_map(|line| line.strip_prefix("allocspec: "));
-        let fatal = said
-            .lines()
-            .find(|line| line.starts_with("Fatal Python error"));
-        let last = said.lines().rev().find(|line| !line.trim().is_empty());
         let how = match status {
             Ok(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => format!("it exited with status {code}"),
@@ -258,12 +230,12 @@ impl Interpreter {
             Err(error) => format!("it ended: {error}"),
         };
         let short = |line: &str| line.chars().take(TOLD).collect::<String>();
-        self.refused(match (own, fatal.or(last)) {
-            (Some(own), _) => short(own),
-            (None, Some(line)) => format!("{how}: {}", short(line.trim())),
+        self.refused(match python::last_words(&said) {
+            Some((own, true)) => short(own),
+            Some((line, false)) => format!("{how}: {}", short(line)),
             // Nothing but the agent makes the vector known.
-            (None, None) if self.vector == 0 => format!("{how}; is it a Python interpreter?"),
-            (None, None) => how,
+            None if self.vector == 0 => format!("{how}; is it a Python interpreter?"),
+            None => how,
         })
     }
 
@@ -283,27 +255,6 @@ impl Drop for Interpreter {
         // SAFETY: nobody has a reference into it any more.
         unsafe { libc::munmap(self.board.cast(), size_of::<Board>()) };
     }
-}
-
-/// The build that a version is, given what was seen of it: the alignment of blocks, the size of pools and of arenas.
-fn build_of(version: Version, seen: (u64, u64, u64)) -> Option<Build> {
-    let usual = version.build()?;
-    let fits = |build: &Build| {
-        let (geometry, expected) = (build.geometry(), usual.geometry());
-        let sizes = (geometry.alignment, geometry.pool, geometry.arena);
-        (sizes.0 as u64, sizes.1 as u64, sizes.2 as u64) == seen
-            && geometry.nothing == expected.nothing
-            && geometry.keeps_last == expected.keeps_last
-    };
-    if fits(&usual) {
-        return Some(usual);
-    }
-    Build::ALL.iter().copied().find(fits)
-}
-
-/// Whether an interpreter listens to a variable.
-fn is_pythons(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with("PYTHON")
 }
 
 fn machine(what: &'static str) -> impl Fn(io::Error) -> LockstepError {

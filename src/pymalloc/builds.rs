@@ -191,6 +191,22 @@ impl Version {
     }
 }
 
+impl Version {
+    /// The build of it with these sizes, in bytes: the alignment of blocks, a pool, an arena. `None` if none is known.
+    pub fn build_with(self, (alignment, pool, arena): (usize, usize, usize)) -> Option<Build> {
+        let usual = self.build()?;
+        let expected = usual.geometry();
+        let fits = |build: &Build| {
+            let geometry = build.geometry();
+            (geometry.alignment, geometry.pool, geometry.arena) == (alignment, pool, arena)
+                && geometry.nothing == expected.nothing
+                && geometry.keeps_last == expected.keeps_last
+        };
+        let mut builds = std::iter::once(usual).chain(Build::ALL.iter().copied());
+        builds.find(fits)
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Version(major, minor, micro) = self;

@@ -126,6 +126,7 @@ pub fn rule(id: RuleId) -> Rule {
         checked: "passive: on every call".into(),
         calls: Vec::new(),
         calls_all: Vec::new(),
+        pools: false,
         hooks: false,
         mutants: Vec::new(),
         note: None,

@@ -2,7 +2,7 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
-use super::launch::{self, Launched};
+use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
 use super::plan::{Item, Plan};
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
@@ -11,7 +11,6 @@ use crate::program::{Call, Program, Vocabulary};
 use crate::pymalloc::Edition;
 use crate::shadow::{Case, Choice, Evidence, Finding, Interception};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
-use crate::subject::mutants::Mutant;
 use std::time::{Duration, Instant};
 
 /// The profile of a C library's allocator.
@@ -47,8 +46,19 @@ pub fn check(
     } else {
         campaign::learn(&mut launched, learning)?
     };
-    let vocabulary = vocabulary(options, &profile, &launched.info, learned.boundaries);
-    let plan = Plan::new(&vocabulary, &rules, options.seed, learned.lazy);
+    let vocabulary = vocabulary(
+        options,
+        &profile,
+        &launched.info,
+        launched.kin.as_ref(),
+        learned.boundaries,
+    );
+    let plan = Plan::new(
+        &vocabulary,
+        &seen(&rules, launched.kin.as_ref()),
+        options.seed,
+        learned.lazy,
+    );
     finish(options, started, &profile, rules, launched, &plan, tell)
 }
 
@@ -64,7 +74,13 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
         rules,
         launched,
     } = Setting::new(options)?;
-    let provided = vocabulary(options, &profile, &launched.info, Vec::new());
+    let provided = vocabulary(
+        options,
+        &profile,
+        &launched.info,
+        launched.kin.as_ref(),
+        Vec::new(),
+    );
     if let Some(call) = program.calls().find(|&call| !provided.has(call)) {
         let symbol = call.entry_point().unwrap_or(call.as_str()).to_owned();
         return Err(CheckError::NotProvided {
@@ -101,7 +117,13 @@ pub fn plain_vocabulary(options: &CheckOptions) -> Result<Vocabulary, CheckError
     let Setting {
         profile, launched, ..
     } = Setting::new(options)?;
-    Ok(vocabulary(options, &profile, &launched.info, Vec::new()))
+    Ok(vocabulary(
+        options,
+        &profile,
+        &launched.info,
+        launched.kin.as_ref(),
+        Vec::new(),
+    ))
 }
 
 /// What all begin with.
@@ -115,10 +137,22 @@ struct Setting {
 impl Setting {
     fn new(options: &CheckOptions) -> Result<Setting, CheckError> {
         let started = Instant::now();
-        let profile = profile(options)?;
-        let rules = chosen_rules(options, &profile)?;
         let patience = (options.time / 5).clamp(Duration::from_millis(500), Duration::from_secs(2));
-        let launched = launch::launch(&options.subject, patience)?;
+        // What an interpreter is, and so its profile, is known once it runs.
+        let mut early = None;
+        if options.profile.is_none() && matches!(options.subject, SubjectSpec::Interpreter { .. }) {
+            early = Some(launch::launch(&options.subject, patience)?);
+        }
+        let kin = match &early {
+            Some(launched) => launched.kin.clone(),
+            None => launch::kin(&options.subject),
+        };
+        let profile = profile(options, kin.map(|kin| kin.edition))?;
+        let rules = chosen_rules(options, &profile)?;
+        let launched = match early {
+            Some(launched) => launched,
+            None => launch::launch(&options.subject, patience)?,
+        };
         Ok(Setting {
             started,
             profile,
@@ -146,8 +180,11 @@ pub(super) fn usual_profile(edition: Option<Edition>) -> String {
     ids.find(known).unwrap_or(OLDEST_CPYTHON_PROFILE.into())
 }
 
-pub(super) fn profile(options: &CheckOptions) -> Result<Profile, CheckError> {
-    let usual = || usual_profile(edition(&options.subject));
+pub(super) fn profile(
+    options: &CheckOptions,
+    edition: Option<Edition>,
+) -> Result<Profile, CheckError> {
+    let usual = || usual_profile(edition);
     let name = options.profile.clone().unwrap_or_else(usual);
     let profile =
         Catalogue::embedded()
@@ -185,22 +222,17 @@ pub(super) fn vocabulary(
     options: &CheckOptions,
     profile: &Profile,
     info: &SubjectInfo,
+    kin: Option<&Kin>,
     boundaries: Vec<u64>,
 ) -> Vocabulary {
-    chosen_vocabulary(
-        profile,
-        info,
-        edition(&options.subject),
-        options.max_memory,
-        boundaries,
-    )
+    chosen_vocabulary(profile, info, kin, options.max_memory, boundaries)
 }
 
 /// What programs may say to a subject: what its profile promises and it has.
 pub(super) fn chosen_vocabulary(
     profile: &Profile,
     info: &SubjectInfo,
-    edition: Option<Edition>,
+    kin: Option<&Kin>,
     max_live: u64,
     boundaries: Vec<u64>,
 ) -> Vocabulary {
@@ -217,20 +249,9 @@ pub(super) fn chosen_vocabulary(
         invalid_alignments: profile.defines(EdgeCase::AlignedAllocInvalid),
         nonmultiple_sizes: profile.defines(EdgeCase::AlignedAllocNonmultiple),
         invalid_memalign: profile.defines(EdgeCase::MemalignInvalid),
-        hooked: edition.is_some(),
-        geometry: edition.unwrap_or_default().geometry(),
+        hooked: kin.is_some_and(|kin| kin.hidden.is_none()),
+        geometry: kin.map(|kin| kin.edition).unwrap_or_default().geometry(),
         bursts: false,
-    }
-}
-
-/// The edition of CPython that a subject of that kind is like. Such a subject has hooks on its sources.
-pub(super) fn edition(subject: &SubjectSpec) -> Option<Edition> {
-    match subject {
-        SubjectSpec::Reference(edition) => Some(*edition),
-        SubjectSpec::Mutant(name) => Mutant::named(name)
-            .is_some_and(Mutant::is_of_reference)
-            .then_some(Edition::USUAL),
-        SubjectSpec::System | SubjectSpec::Library { .. } => None,
     }
 }
 
@@ -252,6 +273,7 @@ fn finish(
     let Launched {
         launch,
         mut info,
+        kin,
         worker,
         said,
     } = launched;
@@ -261,7 +283,8 @@ fn finish(
         ops: options.ops,
         jobs: options.jobs,
     };
-    let outcome = Campaign::new(&launch, rules, plan, budget).run(worker, tell)?;
+    let outcome =
+        Campaign::new(&launch, seen(&rules, kin.as_ref()), plan, budget).run(worker, tell)?;
     let Outcome {
         totals,
         workers,
@@ -280,7 +303,6 @@ fn finish(
     }
     info.notes.extend(told_of(totals.interception()));
     cases.extend(library_cases(&info, &rules, &said));
-    let hooked = edition(&options.subject).is_some();
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {
@@ -290,7 +312,12 @@ fn finish(
                 checks = info.entry_points.len() as u64;
             }
             let broken = cases.iter().any(|case| case.finding.rule == rule);
-            let verdict = match obstacle(Catalogue::embedded().rule(rule), profile, &info, hooked) {
+            let verdict = match obstacle(
+                Catalogue::embedded().rule(rule),
+                profile,
+                &info,
+                kin.as_ref(),
+            ) {
                 _ if broken => Verdict::Fail,
                 Some(reason) => Verdict::NotApplicable(reason),
                 None if rule == RuleId::MallocZeroErrno
@@ -358,10 +385,37 @@ fn is_about_libraries(rule: RuleId) -> bool {
     matches!(rule, RuleId::InterposeCore | RuleId::InterposeComplete)
 }
 
+/// Why it cannot be seen whether a rule of CPython's is kept.
+fn unseen(rule: &Rule, kin: Option<&Kin>) -> Option<String> {
+    const HOOKS: &str = "seen only through hooks on the raw and arena allocators";
+    let hidden = kin.map_or(Some(HOOKS), |kin| kin.hidden.as_deref());
+    let pools = kin.is_some_and(|kin| kin.pools);
+    if let Some(reason) = hidden.filter(|_| rule.hooks || rule.pools && !pools) {
+        return Some(reason.into());
+    }
+    let about_counts = matches!(
+        rule.id,
+        RuleId::ReallocNeverFree | RuleId::ReallocCountNeutral
+    );
+    let counts = kin.is_none_or(|kin| kin.counts);
+    (about_counts && !counts).then(|| "it does not export its count of live blocks".into())
+}
+
+/// The rules of which it can be seen whether they are kept.
+fn seen(rules: &RuleSet, kin: Option<&Kin>) -> RuleSet {
+    let seen = |&rule: &RuleId| unseen(Catalogue::embedded().rule(rule), kin).is_none();
+    rules.iter().filter(seen).collect()
+}
+
 /// Why a rule cannot be put to the test on this subject.
-fn obstacle(rule: &Rule, profile: &Profile, info: &SubjectInfo, hooked: bool) -> Option<String> {
-    if rule.hooks && !hooked {
-        return Some("seen only through hooks on the raw and arena allocators".into());
+fn obstacle(
+    rule: &Rule,
+    profile: &Profile,
+    info: &SubjectInfo,
+    kin: Option<&Kin>,
+) -> Option<String> {
+    if let Some(reason) = unseen(rule, kin) {
+        return Some(reason);
     }
     if is_about_libraries(rule.id) && info.kind != "preload" {
         return Some("concerns preloaded libraries".into());

@@ -6,6 +6,7 @@ use crate::shadow::{
     Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow,
     Standing, Stop,
 };
+use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
 use std::convert::Infallible;
 use std::ptr;
@@ -38,6 +39,8 @@ pub struct Executor<'l, S> {
     ledger: &'l Ledger,
     /// The calls the subject provides, a bit each.
     provided: u32,
+    /// Whether CPython's rules are checked without seeing what the subject asks for.
+    unseen: bool,
     /// Whether the run is looked at closely.
     closely: bool,
     errno: *mut i32,
@@ -111,6 +114,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         Executor {
             subject,
             closely: shadow.conduct().closely,
+            unseen: !S::HOOKED && shadow.conduct().rules.contains(RuleId::ZeroMallocNonnull),
             shadow,
             ledger,
             provided,
@@ -287,6 +291,8 @@ impl<'l, S: Subject> Executor<'l, S> {
             let counted = self.closely.then(|| self.subject.live_blocks()).flatten();
             self.shadow
                 .audit(index, op, &request, &reply, self.subject.events(), counted)?;
+        } else if self.unseen {
+            self.shadow.audit_unseen(index, op, &request, &reply)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! For a fuzzer, which wants tens of thousands of programs a second and catches a death itself. A subject that ruins
 //! the process ruins the harness: what is to survive that goes to a worker.
 
-use super::check::{chosen_rules, edition, profile, vocabulary};
+use super::check::{chosen_rules, profile, vocabulary};
 use super::launch::{self, Located};
 use super::protocol::Found;
 use super::{CheckError, CheckOptions, Ending, Executor, Names, SubjectSpec, resolve};
@@ -40,7 +40,8 @@ impl<S: Subject> InProcess<S> {
         found: &[Found],
         options: &CheckOptions,
     ) -> Result<InProcess<S>, CheckError> {
-        let profile = profile(options)?;
+        let kin = launch::kin(&options.subject);
+        let profile = profile(options, kin.as_ref().map(|kin| kin.edition))?;
         // What is told as a warning must not stop a fuzzer.
         let stops = |level: Level| level != Level::Quality || options.strict;
         let rules: RuleSet = chosen_rules(options, &profile)?
@@ -49,7 +50,7 @@ impl<S: Subject> InProcess<S> {
             .collect();
         let mut info = launch::info("in process", "", None, String::new());
         info.entry_points = found.iter().filter_map(launch::entry_point).collect();
-        let vocabulary = vocabulary(options, &profile, &info, Vec::new());
+        let vocabulary = vocabulary(options, &profile, &info, kin.as_ref(), Vec::new());
         let conduct = Conduct {
             rules,
             muted: Muted::NONE,
@@ -58,7 +59,7 @@ impl<S: Subject> InProcess<S> {
         };
         // Subjects in this process are few, and live as long as it does.
         let ledger = Box::leak(Box::new(Ledger::new()));
-        let geometry = edition(&options.subject).unwrap_or_default().geometry();
+        let geometry = kin.map(|kin| kin.edition).unwrap_or_default().geometry();
         let shadow = Shadow::new(ledger, conduct)
             .map_err(refused)?
             .of_layout(geometry);
@@ -173,7 +174,9 @@ impl InProcess<Native> {
         let (native, found) = match &options.subject {
             SubjectSpec::System => resolve::linked(None, &launch::plain_symbols()),
             SubjectSpec::Library { path, names, .. } => open(path, names)?,
-            SubjectSpec::Reference(_) | SubjectSpec::Mutant(_) => {
+            SubjectSpec::Reference(_)
+            | SubjectSpec::Mutant(_)
+            | SubjectSpec::Interpreter { .. } => {
                 return Err(CheckError::Internal("nothing to open".into()));
             }
         };

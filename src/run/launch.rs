@@ -3,12 +3,14 @@
 use super::library::{exports, loadable, preloadable};
 use super::process;
 use super::protocol::{Carrier, FileId, Found, Hello};
+use super::python;
 use super::supervisor::{Launch, StartError, Worker};
 use super::verdict::{EntryPoint, Provider, SubjectInfo};
 use super::{CheckError, Names, SubjectSpec};
-use crate::pymalloc::Edition;
+use crate::pymalloc::{Domain, Edition, UnknownEdition, Version};
 use crate::shadow::Death;
 use crate::subject::Native;
+use crate::subject::interpreter;
 use crate::subject::mutants::Mutant;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,10 +25,42 @@ pub struct Launched {
     pub launch: Launch,
     /// What is known of the subject.
     pub info: SubjectInfo,
+    /// How it is like CPython's allocator, if it is.
+    pub kin: Option<Kin>,
     /// A first worker.
     pub worker: Worker,
     /// What the subject wrote while it was loaded.
     pub said: String,
+}
+
+/// How a subject is like CPython's allocator.
+#[derive(Clone, Debug)]
+pub struct Kin {
+    /// The edition of CPython that it is like.
+    pub edition: Edition,
+    /// Why what it asks of its sources cannot be seen, unless it can.
+    pub hidden: Option<String>,
+    /// Whether small blocks come from pools, with nothing in between.
+    pub pools: bool,
+    /// Whether it says how many blocks are live.
+    pub counts: bool,
+}
+
+/// How subjects of this kind are like CPython's allocator. What an interpreter is like is known once it runs.
+pub(super) fn kin(subject: &SubjectSpec) -> Option<Kin> {
+    let edition = match subject {
+        SubjectSpec::Reference(edition) => Some(*edition),
+        SubjectSpec::Mutant(name) => Mutant::named(name)
+            .is_some_and(Mutant::is_of_reference)
+            .then_some(Edition::USUAL),
+        SubjectSpec::System | SubjectSpec::Library { .. } | SubjectSpec::Interpreter { .. } => None,
+    };
+    edition.map(|edition| Kin {
+        edition,
+        hidden: None,
+        pools: true,
+        counts: true,
+    })
 }
 
 /// Starts a first worker for the subject.
@@ -43,11 +77,12 @@ pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, Che
         name: name.into(),
         carrier,
         preload: None,
+        python: None,
         noisy: false,
         env: Vec::new(),
         patience,
     };
-    match subject {
+    let mut launched = match subject {
         SubjectSpec::Reference(edition) => {
             let usual = *edition == Edition::USUAL;
             let arguments = match usual {
@@ -89,7 +124,114 @@ pub fn launch(subject: &SubjectSpec, patience: Duration) -> Result<Launched, Che
             )
         }
         SubjectSpec::Library { path, names, env } => library(path, names, env, patience),
+        SubjectSpec::Interpreter {
+            python,
+            domain,
+            malloc,
+        } => return interpreter(python, *domain, malloc.as_deref(), patience),
+    }?;
+    launched.kin = kin(subject);
+    Ok(launched)
+}
+
+/// The family of functions of an interpreter, which has chosen its allocators by itself or is told to use these.
+fn interpreter(
+    python: &Path,
+    domain: Domain,
+    malloc: Option<&str>,
+    patience: Duration,
+) -> Result<Launched, CheckError> {
+    let environment = malloc.map(|malloc| ("PYTHONMALLOC".to_owned(), malloc.to_owned()));
+    let launch = Launch {
+        name: python.to_owned(),
+        carrier: Carrier::Interpreter {
+            domain: interpreter::name_of(domain).into(),
+        },
+        preload: None,
+        python: Some(python.to_owned()),
+        noisy: false,
+        env: environment.into_iter().collect(),
+        patience,
+    };
+    let unusable = |reason| CheckError::Interpreter {
+        python: python.to_owned(),
+        reason,
+    };
+    let (worker, hello, _) = Worker::start(&launch).map_err(|error| match error {
+        StartError::Refused(error) => unusable(format!("it cannot be started: {error}")),
+        StartError::NotOpened(reason) => unusable(reason),
+        StartError::Died(death, said) => unusable(match python::last_words(&said) {
+            Some((own, true)) => shortened(own),
+            Some((line, false)) => format!("{}: {}", how(death), shortened(line)),
+            None => format!("{}: is it a Python interpreter?", how(death)),
+        }),
+    })?;
+    let (edition, found, hidden, pools, counts) = match hello {
+        Hello::Interpreter {
+            edition,
+            found,
+            hidden,
+            pools,
+            counts,
+        } => (edition, found, hidden, pools, counts),
+        Hello::NotOpened(reason) => return Err(unusable(reason)),
+        Hello::Ready(_) => {
+            return Err(CheckError::Internal(
+                "a worker in an interpreter took it for a library".into(),
+            ));
+        }
+    };
+    let edition: Edition = edition
+        .parse()
+        .map_err(|error: UnknownEdition| CheckError::Internal(error.to_string()))?;
+    if malloc.is_some() && edition.version < Version(3, 6, 0) {
+        let version = edition.version;
+        return Err(unusable(format!(
+            "CPython {version} does not listen to PYTHONMALLOC: leave --malloc out"
+        )));
     }
+    let mut arguments = format!("--python {}", quoted(&python.display().to_string()));
+    if domain != Domain::Object {
+        arguments.push_str(&format!(" --domain {}", interpreter::name_of(domain)));
+    }
+    if let Some(malloc) = malloc {
+        arguments.push_str(&format!(" --malloc {}", quoted(malloc)));
+    }
+    let mut info = info(
+        "interpreter",
+        &python.display().to_string(),
+        Some(python.to_owned()),
+        arguments,
+    );
+    info.environment = launch.env.clone();
+    info.entry_points = found.iter().filter_map(entry_point).collect();
+    info.notes.push(format!(
+        "CPython {}, {}*{}",
+        edition.version,
+        interpreter::prefix(domain),
+        match &hidden {
+            None => format!(", layout {}", edition.build.layout()),
+            Some(reason) => format!("; {reason}"),
+        }
+    ));
+    Ok(Launched {
+        launch,
+        info,
+        kin: Some(Kin {
+            edition,
+            hidden,
+            pools,
+            counts,
+        }),
+        worker,
+        said: String::new(),
+    })
+}
+
+/// A line that is not of ours.
+fn shortened(line: &str) -> String {
+    const TOLD: usize = 300;
+    line.chars().take(TOLD).collect()
 }
 
 /// Where memory is limited to less than a worker reserves, the harness itself would run out of it sooner or later.
@@ -150,6 +292,7 @@ fn library(
             symbols,
         },
         preload: Some(full.clone()),
+        python: None,
         noisy: false,
         env: env.to_vec(),
         patience,
@@ -192,6 +335,7 @@ fn library(
         }
         Err(error) => Err(refused(path, error)),
         Ok((_, Hello::NotOpened(reason), _)) => Err(refused(path, StartError::NotOpened(reason))),
+        Ok((_, Hello::Interpreter { .. }, _)) => Err(misled()),
     }
 }
 
@@ -274,8 +418,13 @@ fn start(launch: Launch, info: SubjectInfo) -> Result<Launched, CheckError> {
         Ok((_, Hello::NotOpened(reason), _)) => {
             Err(refused(&launch.name, StartError::NotOpened(reason)))
         }
+        Ok((_, Hello::Interpreter { .. }, _)) => Err(misled()),
         Err(error) => Err(refused(&launch.name, error)),
     }
+}
+
+fn misled() -> CheckError {
+    CheckError::Internal("a worker found itself in an interpreter".into())
 }
 
 fn finish(
@@ -315,6 +464,7 @@ fn finish(
     Ok(Launched {
         launch,
         info,
+        kin: None,
         worker,
         said,
     })
@@ -350,17 +500,7 @@ pub(super) fn refused(path: &Path, error: StartError) -> CheckError {
                 .map(str::trim)
                 .find(|line| !line.is_empty())
                 .unwrap_or_default();
-            let how = match death {
-                Death::Exit { status } => {
-                    format!("the process exited with status {status} while it was loaded")
-                }
-                Death::Signal { signal, .. } => {
-                    format!("the process was killed by signal {signal} while it was loaded")
-                }
-                Death::Hang { millis } => {
-                    format!("nothing moved for {millis} ms while it was loaded")
-                }
-            };
+            let how = format!("{} while it was loaded", how(death));
             if said.is_empty() {
                 how
             } else {
@@ -371,6 +511,15 @@ pub(super) fn refused(path: &Path, error: StartError) -> CheckError {
     CheckError::LoadFailed {
         path: path.to_owned(),
         reason,
+    }
+}
+
+/// How a process ended, or why it was ended.
+fn how(death: Death) -> String {
+    match death {
+        Death::Exit { status } => format!("the process exited with status {status}"),
+        Death::Signal { signal, .. } => format!("the process was killed by signal {signal}"),
+        Death::Hang { millis } => format!("nothing moved for {millis} ms"),
     }
 }
 

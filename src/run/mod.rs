@@ -20,6 +20,7 @@ mod plan;
 mod preparing;
 mod process;
 mod protocol;
+pub(crate) mod python;
 mod resolve;
 mod shared;
 mod strays;

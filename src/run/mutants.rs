@@ -1,7 +1,7 @@
 //! The checker checked: every mutant must be found, by the check of its own rule and by no other.
 
 use super::campaign::{self, Budget, Campaign};
-use super::check::{chosen_vocabulary, edition, usual_profile};
+use super::check::{chosen_vocabulary, usual_profile};
 use super::plan::Plan;
 use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
 use crate::spec::{Catalogue, RuleId};
@@ -99,7 +99,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     let vocabulary = chosen_vocabulary(
         &profile,
         &launched.info,
-        edition(&subject),
+        launched.kin.as_ref(),
         MAX_MEMORY,
         learned.boundaries,
     );
@@ -152,7 +152,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
 /// The usual profile of the mutant, and with it the first that has the rule if the usual one has not.
 fn profile_with(subject: &SubjectSpec, rule: RuleId) -> Result<crate::spec::Profile, CheckError> {
     let catalogue = Catalogue::embedded();
-    let usual = usual_profile(edition(subject));
+    let usual = usual_profile(launch::kin(subject).map(|kin| kin.edition));
     let unknown = |error: crate::spec::UnknownProfile| CheckError::Internal(error.to_string());
     let profile = catalogue.profile(&usual).map_err(unknown)?;
     if profile.has(rule) {

@@ -1,6 +1,6 @@
 //! What a check is asked to do, what it tells on the way, and why it may not happen at all.
 
-use crate::pymalloc::Edition;
+use crate::pymalloc::{Domain, Edition};
 use crate::spec::RuleId;
 use crate::subject::Native;
 use std::path::PathBuf;
@@ -58,6 +58,15 @@ pub enum SubjectSpec {
     },
     /// The built-in mutant of this name.
     Mutant(String),
+    /// A Python interpreter's.
+    Interpreter {
+        /// Its path, or its name in `PATH`.
+        python: PathBuf,
+        /// The family of functions.
+        domain: Domain,
+        /// The allocators it is told to use, by the value of `PYTHONMALLOC`; its own choice if none.
+        malloc: Option<String>,
+    },
 }
 
 /// A check.
@@ -166,6 +175,14 @@ pub enum CheckError {
         /// the file
         path: PathBuf,
         /// what the loader said, and what to do
+        reason: String,
+    },
+    /// What was named is no Python interpreter, or one that cannot be checked.
+    #[error("cannot check {}: {reason}", python.display())]
+    Interpreter {
+        /// the interpreter
+        python: PathBuf,
+        /// why
         reason: String,
     },
     /// Entry points without which nothing can be checked are missing.

@@ -7,7 +7,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 /// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
 /// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
-pub(super) fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
+pub(super) fn prepare_process(keep: &[i32], supervisor: i32) -> io::Result<()> {
     const ADDR_NO_RANDOMIZE: libc::c_ulong = 0x0004_0000;
     let no_core = libc::rlimit {
         rlim_cur: 0,
@@ -26,8 +26,10 @@ pub(super) fn prepare_process(keep: i32, supervisor: i32) -> io::Result<()> {
             // It died before this process asked to be told.
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        if libc::fcntl(keep, libc::F_SETFD, 0) < 0 {
-            return Err(io::Error::last_os_error());
+        for &descriptor in keep {
+            if libc::fcntl(descriptor, libc::F_SETFD, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
     }
     Ok(())

@@ -44,19 +44,24 @@ pub fn memory() -> Option<Memory> {
 pub fn own_mappings() -> &'static [Range<u64>] {
     static OWN: OnceLock<Vec<Range<u64>>> = OnceLock::new();
     OWN.get_or_init(|| {
-        let program = std::env::current_exe().unwrap_or_default();
-        let program = program.to_string_lossy().into_owned();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        maps.lines()
-            .filter(|line| {
-                let name = line.splitn(6, ' ').last().unwrap_or_default().trim();
-                name == program || name == "[stack]" || name.starts_with(SHARED_NAME)
+        let mappings = maps.lines().filter_map(|line| {
+            let (start, end) = line.split(' ').next()?.split_once('-')?;
+            let number = |text| u64::from_str_radix(text, 16).ok();
+            let name = line.splitn(6, ' ').last().unwrap_or_default().trim();
+            Some((number(start)?..number(end)?, name))
+        });
+        let mappings: Vec<(Range<u64>, &str)> = mappings.collect();
+        // In an interpreter, the executable is another.
+        let here = own_mappings as fn() -> &'static [Range<u64>] as usize as u64;
+        let mut around = mappings.iter().filter(|(range, _)| range.contains(&here));
+        let program = around.next().map_or("", |&(_, name)| name);
+        mappings
+            .iter()
+            .filter(|(_, name)| {
+                *name == program || *name == "[stack]" || name.starts_with(SHARED_NAME)
             })
-            .filter_map(|line| {
-                let (start, end) = line.split(' ').next()?.split_once('-')?;
-                let number = |text| u64::from_str_radix(text, 16).ok();
-                Some(number(start)?..number(end)?)
-            })
+            .map(|(range, _)| range.clone())
             .collect()
     })
 }

@@ -47,6 +47,11 @@ pub enum Carrier {
         /// C names and the symbols looked up for them.
         symbols: Vec<(String, String)>,
     },
+    /// The Python interpreter that the worker lives in.
+    Interpreter {
+        /// The name of the family of functions.
+        domain: String,
+    },
 }
 
 /// A file, whatever it is called.
@@ -63,7 +68,20 @@ pub struct FileId {
 pub enum Hello {
     /// Ready, with these entry points: C name, symbol, and the file that provides it, if any does.
     Ready(Vec<Found>),
-    /// The library could not be opened, for this reason.
+    /// Ready in an interpreter.
+    Interpreter {
+        /// The edition of CPython that it is of, by name.
+        edition: String,
+        /// Its entry points.
+        found: Vec<Found>,
+        /// Why the sources of its allocator cannot be seen, unless they can.
+        hidden: Option<String>,
+        /// Whether it has pools.
+        pools: bool,
+        /// Whether it counts its blocks.
+        counts: bool,
+    },
+    /// The library could not be opened, for this reason; or the interpreter could not be used.
     NotOpened(String),
 }
 

@@ -6,6 +6,7 @@ use super::patience::{Limits, Waited, effort};
 use super::preparing::{high_descriptor, memory_file, prepare_process};
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
+use super::python;
 use super::shared::Shared;
 use super::strays;
 use crate::program::Program;
@@ -34,6 +35,8 @@ pub struct Launch {
     pub carrier: Carrier,
     /// The library to preload.
     pub preload: Option<PathBuf>,
+    /// The Python interpreter that workers live in.
+    pub python: Option<PathBuf>,
     /// Whether the subject writes while it is loaded, whatever is called of it.
     pub noisy: bool,
     /// Variables for the subject.
@@ -170,15 +173,28 @@ impl Worker {
             carrier: launch.carrier.clone(),
             once,
         };
-        let mut command = Command::new("/proc/self/exe");
+        let calling = serde_json::to_string(&calling)?;
+        let mut kept = vec![inherited];
+        let mut command = match &launch.python {
+            None => {
+                let mut command = Command::new("/proc/self/exe");
+                command.arg0("allocspec-worker").env(VARIABLE, calling);
+                command
+            }
+            Some(python) => {
+                let program = File::open("/proc/self/exe")?;
+                let program = high_descriptor(program.as_raw_fd())?;
+                let command = python::command(python, program.as_raw_fd(), &calling);
+                kept.push(program);
+                command
+            }
+        };
         command
-            .arg0("allocspec-worker")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
             .env_remove("LD_PRELOAD");
         command.envs(launch.env.iter().map(|(name, value)| (name, value)));
-        command.env(VARIABLE, serde_json::to_string(&calling)?);
         if let Some(library) = &launch.preload {
             command.env("LD_PRELOAD", library);
         }
@@ -189,10 +205,10 @@ impl Worker {
             let separator = if tunables.is_empty() { "" } else { ":" };
             command.env("GLIBC_TUNABLES", format!("{tunables}{separator}{room}"));
         }
-        let keep = inherited.as_raw_fd();
-        let supervisor = calling.supervisor as i32;
+        let keep: Vec<i32> = kept.iter().map(AsRawFd::as_raw_fd).collect();
+        let supervisor = std::process::id() as i32;
         // SAFETY: only system calls that are safe between fork and exec, on values copied in.
-        unsafe { command.pre_exec(move || prepare_process(keep, supervisor)) };
+        unsafe { command.pre_exec(move || prepare_process(&keep, supervisor)) };
         let process = strays::spawn_worker(&mut command)?;
         Ok(Worker {
             process,

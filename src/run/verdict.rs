@@ -57,7 +57,7 @@ pub enum Provider {
 /// What was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubjectInfo {
-    /// `reference`, `system`, `preload`, `dlopen` or `mutant`.
+    /// `reference`, `system`, `preload`, `dlopen`, `mutant` or `interpreter`.
     pub kind: &'static str,
     /// What the user called it.
     pub name: String,

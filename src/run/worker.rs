@@ -1,14 +1,15 @@
 //! The worker's side: a process in which a subject lives, and that may be ruined by it at any time.
 //!
-//! The worker is this same program, started again with `ALLOCSPEC_WORKER` in its environment. It takes over before `main`,
-//! from the table of initialisers: the language's own start-up calls `malloc`, and a rule about a process' first call
-//! can only be put to the test by whoever comes before it. It then forks a child for every order, so that each program
-//! meets a heap that nothing has touched.
+//! The worker is this same program, started again with `ALLOCSPEC_WORKER` in its environment; in a Python interpreter it
+//! is this same file, loaded there as a library. The program takes over before `main`, from the table of initialisers:
+//! the language's own start-up calls `malloc`, and a rule about a process' first call can only be put to the test by
+//! whoever comes before it. It then forks a child for every order, so that each program meets a heap that nothing has
+//! touched.
 
 use super::executor::Executor;
 use super::intercept;
 use super::learn;
-use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE, conduct};
+use super::protocol::{Calling, Carrier, Ended, Found, Hello, Order, Report, VARIABLE, conduct};
 use super::resolve;
 use super::shared::{self, Shared};
 use super::strays;
@@ -16,6 +17,7 @@ use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
+use crate::subject::interpreter::{self, Hooked};
 use crate::subject::mutants::Mutant;
 use crate::subject::{Native, Reference, Subject};
 use std::collections::BTreeSet;
@@ -59,7 +61,21 @@ pub extern "C" fn on_load(
         }
         CStr::from_ptr(value)
     };
-    let calling = value
+    become_worker(value)
+}
+
+/// Becomes a worker in a Python interpreter, whose lock the caller holds.
+///
+/// # Safety
+///
+/// `calling` is a C string.
+pub unsafe fn on_call(calling: *const c_char) -> ! {
+    // SAFETY: the caller's promise.
+    become_worker(unsafe { CStr::from_ptr(calling) })
+}
+
+fn become_worker(calling: &CStr) -> ! {
+    let calling = calling
         .to_str()
         .ok()
         .and_then(|text| serde_json::from_str::<Calling>(text).ok());
@@ -145,6 +161,40 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
                 end(0)
             }
         },
+        Carrier::Interpreter { domain } => serve_interpreter(calling, shared, domain),
+    }
+}
+
+fn serve_interpreter(calling: &Calling, shared: &Shared, domain: &str) -> ! {
+    let domain = interpreter::domain(domain).unwrap_or_else(|_| end(USELESS));
+    // SAFETY: whoever loaded this into an interpreter holds its lock, and waits for this process to end.
+    let prepared = unsafe { interpreter::prepare(domain) };
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            shared.report(&Hello::NotOpened(reason));
+            end(0)
+        }
+    };
+    let found = |(name, symbol, own): (String, String, bool)| Found {
+        name,
+        symbol,
+        object: None,
+        own,
+    };
+    if !calling.once {
+        shared.report(&Hello::Interpreter {
+            edition: prepared.edition.to_string(),
+            found: prepared.symbols.into_iter().map(found).collect(),
+            hidden: prepared.hooked.as_ref().err().cloned(),
+            pools: prepared.pools,
+            counts: prepared.hooked.as_ref().is_ok_and(Hooked::counts),
+        });
+    }
+    let geometry = prepared.edition.geometry();
+    match prepared.hooked {
+        Ok(hooked) => serve_subject(calling, shared, geometry, move || hooked),
+        Err(_) => serve_subject(calling, shared, geometry, move || prepared.native),
     }
 }
 
@@ -152,21 +202,29 @@ fn serve_built_in<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn(
     if !calling.once {
         shared.report(&Hello::Ready(resolve::built_in(&make())));
     }
-    serve_subject(calling, shared, make)
+    serve_subject(calling, shared, usual_geometry(calling), make)
 }
 
 fn serve_native(calling: &Calling, shared: &Shared, native: Native, hello: &Hello) -> ! {
     if !calling.once {
         shared.report(hello);
     }
-    serve_subject(calling, shared, move || native)
+    serve_subject(calling, shared, usual_geometry(calling), move || native)
 }
 
-fn serve_subject<S: Subject>(calling: &Calling, shared: &Shared, make: impl Fn() -> S) -> ! {
-    let geometry = calling.carrier.edition().geometry();
+fn usual_geometry(calling: &Calling) -> Geometry {
+    calling.carrier.edition().geometry()
+}
+
+fn serve_subject<S: Subject>(
+    calling: &Calling,
+    shared: &Shared,
+    geometry: Geometry,
+    make: impl Fn() -> S,
+) -> ! {
     let is_foreign = matches!(
         calling.carrier,
-        Carrier::Linked { .. } | Carrier::Opened { .. }
+        Carrier::Linked { .. } | Carrier::Opened { .. } | Carrier::Interpreter { .. }
     );
     if calling.once {
         obey(

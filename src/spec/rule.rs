@@ -40,6 +40,9 @@ pub struct Rule {
     /// of live blocks.
     #[serde(default)]
     pub hooks: bool,
+    /// Whether it is about blocks in pymalloc's pools, and shows without hooks where it is known which are.
+    #[serde(default)]
+    pub pools: bool,
     /// The seeded faults that the rule's check catches.
     pub mutants: Vec<String>,
     /// What was decided where the documents or their readers disagree.

@@ -1,6 +1,8 @@
 //! Allocators under test, behind one trait.
 
 pub mod faulty;
+pub mod interpreter;
+mod log;
 pub mod mutants;
 mod native;
 mod pymalloc;

@@ -31,6 +31,7 @@ pub const fn consequences(fault: Fault) -> &'static [RuleId] {
 #[cfg(test)]
 mod tests;
 
+use super::log::{Countdown, Log};
 use super::pymalloc::calls_of_pymalloc;
 use super::{Event, Source, Subject};
 use crate::program::Call;
@@ -39,13 +40,8 @@ use crate::pymalloc::{
     Raw, Sound,
 };
 use crate::spec::RuleId;
-use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ptr;
-use std::rc::Rc;
-
-/// Requests written down at most between two calls of [`Subject::clear_events`]; more than one call can make.
-const EVENTS: usize = 64;
 
 type Heap<F, L> = Pymalloc<L, RawHook<F>, ArenaHook<F, L>, F>;
 
@@ -87,7 +83,7 @@ impl<F: Faults, L: Layout> Reference<F, L> {
         let log = Log::new();
         let raw = RawHook {
             log: log.clone(),
-            failing: Countdown(0),
+            failing: Countdown::NEVER,
             default: DefaultRaw::over(LoggedLibrary { log: log.clone() }, faults),
             faults,
             shared: ptr::null_mut(),
@@ -96,7 +92,7 @@ impl<F: Faults, L: Layout> Reference<F, L> {
         };
         let arenas = ArenaHook {
             log: log.clone(),
-            failing: Countdown(0),
+            failing: Countdown::NEVER,
             shift: 0,
             default: Mmap::aligned(L::ARENA_SIZE, faults),
             mappings: Vec::new(),
@@ -125,8 +121,8 @@ impl<F: Faults, L: Layout> Subject for Reference<F, L> {
     }
     fn fail(&mut self, source: Source, nth: u64) {
         match source {
-            Source::Raw => self.heap.raw_mut().failing = Countdown(nth),
-            Source::Arena => self.heap.arenas_mut().failing = Countdown(nth),
+            Source::Raw => self.heap.raw_mut().failing = Countdown::to(nth),
+            Source::Arena => self.heap.arenas_mut().failing = Countdown::to(nth),
         }
     }
     fn shift_arenas(&mut self, bytes: usize) {
@@ -145,53 +141,6 @@ impl<F: Faults, L: Layout> Subject for Reference<F, L> {
     }
     fn check_invariants(&self) -> Result<(), String> {
         self.heap.check_invariants()
-    }
-}
-
-/// The events so far, written by both hooks and read by the subject.
-#[derive(Clone)]
-struct Log(Rc<UnsafeCell<Vec<Event>>>);
-
-impl Log {
-    fn new() -> Log {
-        Log(Rc::new(UnsafeCell::new(Vec::with_capacity(EVENTS))))
-    }
-
-    /// Notes an event. Never allocates: what is beyond the capacity is lost.
-    #[inline]
-    fn note(&self, event: Event) {
-        // SAFETY: one thread has all the clones, and none of them lets a reference into the list escape but `events`,
-        // whose caller borrows the subject; only a call that borrows it mutably gets here.
-        let events = unsafe { &mut *self.0.get() };
-        if events.len() < events.capacity() {
-            events.push(event);
-        }
-    }
-
-    #[inline]
-    fn events(&self) -> &[Event] {
-        // SAFETY: see `note`.
-        unsafe { &*self.0.get() }
-    }
-
-    #[inline]
-    fn clear(&self) {
-        // SAFETY: see `note`.
-        unsafe { (*self.0.get()).clear() }
-    }
-}
-
-/// How many requests there are until one fails; 0 for none.
-#[derive(Clone, Copy)]
-struct Countdown(u64);
-
-impl Countdown {
-    /// Counts a request and answers whether it is to fail.
-    #[inline]
-    fn strikes(&mut self) -> bool {
-        let strikes = self.0 == 1;
-        self.0 = self.0.saturating_sub(1);
-        strikes
     }
 }
 
@@ -329,7 +278,7 @@ impl<F: Faults> RawHook<F> {
     /// Forgets what it was told, and the block that is shared.
     fn renew(&mut self) {
         self.putting_by = false;
-        self.failing = Countdown(0);
+        self.failing = Countdown::NEVER;
         let shared = std::mem::replace(&mut self.shared, ptr::null_mut());
         // SAFETY: null, or a block that nobody else frees.
         unsafe { self.default.free(shared) };
@@ -421,7 +370,7 @@ impl<F: Faults, L: Layout> ArenaHook<F, L> {
     /// Forgets what it was told, and takes all arenas back, to hand out again what is in them: mapping memory anew
     /// costs more than a short program does.
     fn put_by(&mut self) {
-        self.failing = Countdown(0);
+        self.failing = Countdown::NEVER;
         self.shift = 0;
         self.spare.append(&mut self.mappings);
     }

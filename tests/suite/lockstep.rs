@@ -1,8 +1,9 @@
 //! The reference and real interpreters, address for address: Debian's, and any others that are found.
 
+use crate::interpreters::managed;
 use crate::room::{Room, Run, open_to_all, skip};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What ci/setup installs.
 const DEBIAN: [&str; 2] = ["/usr/bin/python3", "/usr/bin/python3-dbg"];
@@ -23,21 +24,6 @@ fn assert_equal(python: &Path, arguments: &[&str]) {
         run.stdout
     );
     assert!(run.stdout.ends_with("\nequal\n"), "{}", run.stdout);
-}
-
-/// Interpreters under the home directory, where version managers put them.
-fn managed() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME")
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    let versions = fs::read_dir(home.join(".pyenv/versions"));
-    let versions = versions.into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions
-        .map(|version| version.path().join("bin/python"))
-        .filter(|python| python.exists())
-        .collect();
-    found.sort();
-    found
 }
 
 #[test]

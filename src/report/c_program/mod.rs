@@ -37,8 +37,8 @@ const WIDTH: usize = 96;
 /// `file` is the path it will be stored at, for the commands in its head. `None` if the subject is not a C library,
 /// or the break cannot be seen from C.
 pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> Option<String> {
-    let in_c =
-        !matches!(subject.kind, "reference" | "mutant") && case.program.ops.iter().all(can_be_said);
+    let in_c = !matches!(subject.kind, "reference" | "mutant" | "interpreter")
+        && case.program.ops.iter().all(can_be_said);
     if !in_c {
         return None;
     }

@@ -60,6 +60,7 @@ fn describe(subject: &SubjectInfo) -> String {
         "preload" => "preloaded",
         "dlopen" => "opened with dlopen",
         "mutant" => "built in, wrong on purpose",
+        "interpreter" => "a Python interpreter",
         other => other,
     };
     let mut parts = vec![how.to_owned()];

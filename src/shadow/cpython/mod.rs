@@ -199,6 +199,35 @@ impl Shadow<'_> {
         self.audit_count(&deed, counted)
     }
 
+    /// What is demanded of an allocator whose sources cannot be seen, and which are not made to fail.
+    ///
+    /// # Errors
+    ///
+    /// A finding.
+    pub fn audit_unseen(
+        &mut self,
+        index: usize,
+        op: &Op,
+        request: &Request,
+        reply: &Reply,
+    ) -> Checked {
+        let rule = match op.call {
+            Call::Malloc => RuleId::ZeroMallocNonnull,
+            Call::Calloc => RuleId::CallocZeroElems,
+            Call::Realloc if request.before.is_live() => RuleId::ReallocZeroKeepsBlock,
+            Call::Realloc => RuleId::ZeroMallocNonnull,
+            _ => return Ok(()),
+        };
+        if op.size() != Some(0) || self.is_short() {
+            return Ok(());
+        }
+        self.ledger.count(rule);
+        if reply.value != 0 {
+            return Ok(());
+        }
+        self.broken(At { index, op }, rule, Evidence::UnexpectedNull)
+    }
+
     /// Says by how many bytes arenas are displaced from here on.
     pub fn shift_arenas(&mut self, bytes: u64) {
         self.books.shift = bytes;

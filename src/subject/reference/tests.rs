@@ -1,6 +1,7 @@
 //! The hooks do what they say, and every fault can be seen.
 
 use super::*;
+use crate::subject::log::EVENTS;
 use std::collections::HashSet;
 
 const ARENA: usize = P16kR64::ARENA_SIZE;

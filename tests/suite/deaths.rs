@@ -1,0 +1,234 @@
+//! The debug hooks of real interpreters as they bite, and the reference's debug layer beside them: the same misuse must
+//! end in the same way, with the same words.
+
+use crate::interpreters::{PYTHON, is_here, managed};
+use allocspec::pymalloc::{Alarm, CLibrary, Debug, Domain, Gil, Raw, Style, Version};
+use std::cell::RefCell;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::rc::Rc;
+
+/// What the interpreter is to do.
+const SCRIPT: &str = include_str!("misuse.py");
+/// Bytes of the block: of a class that the interpreter hardly uses itself, with room after the trailer.
+const SIZE: isize = 430;
+const DOMAINS: [Domain; 3] = [Domain::Raw, Domain::Mem, Domain::Object];
+
+/// A block misused.
+#[derive(Clone, Copy, Debug)]
+struct Misuse {
+    made_by: Domain,
+    /// Where a byte is written, from the start of the block.
+    spoilt: Option<isize>,
+    /// What is done with it last: `free`, `resize`, or `twice`, which is to free it again.
+    last: &'static str,
+    by: Domain,
+    /// Whether the lock is held then.
+    held: bool,
+}
+
+const FREED: Misuse = Misuse {
+    made_by: Domain::Object,
+    spoilt: None,
+    last: "free",
+    by: Domain::Object,
+    held: true,
+};
+
+/// What an interpreter said of a misuse before it was ended by a signal.
+#[derive(Debug, PartialEq, Eq)]
+struct Words {
+    /// The first line, without the address.
+    first: Vec<u8>,
+    fatal: Vec<u8>,
+}
+
+impl Words {
+    fn of(said: &[u8]) -> Words {
+        let mut lines = said.split(|&byte| byte == b'\n');
+        let first = lines.clone().next().unwrap_or_default();
+        let address = first.windows(2).position(|pair| pair == b"p=");
+        let rest = first.iter().position(|&byte| byte == b':');
+        let first = match (address, rest) {
+            (Some(address), Some(colon)) if address < colon => {
+                [&first[..address], &first[colon..]].concat()
+            }
+            _ => first.to_vec(),
+        };
+        let fatal = lines.find(|line| line.starts_with(b"Fatal Python error"));
+        let fatal = fatal.unwrap_or_default().to_vec();
+        Words { first, fatal }
+    }
+}
+
+fn letter(domain: Domain) -> String {
+    char::from(domain as u8).to_string()
+}
+
+fn run(python: &Path, misuse: &Misuse) -> Output {
+    let spoilt = misuse.spoilt.map_or("whole".into(), |at| at.to_string());
+    let mut command = Command::new(python);
+    command
+        .args(["-s", "-S", "-c", SCRIPT])
+        .args([letter(misuse.made_by), SIZE.to_string(), spoilt])
+        .args([misuse.last, &letter(misuse.by)])
+        .arg(if misuse.held { "held" } else { "released" })
+        .current_dir("/")
+        .env("PYTHONMALLOC", "debug");
+    command.output().expect("the interpreter starts")
+}
+
+/// What the reference's layer says as it ends, if it notices.
+fn reference(version: Version, misuse: &Misuse) -> Option<Words> {
+    #[derive(Clone, Default)]
+    struct Told(Rc<RefCell<Vec<u8>>>);
+    impl Alarm for Told {
+        fn say(&mut self, text: &[u8]) {
+            self.0.borrow_mut().extend_from_slice(text);
+        }
+        fn end(&mut self, last_words: &[u8]) -> ! {
+            self.say(last_words);
+            resume_unwind(Box::new(()))
+        }
+    }
+    struct Lock(bool);
+    impl Gil for Lock {
+        fn is_held(&self) -> bool {
+            self.0
+        }
+    }
+    let told = Told::default();
+    let style = Style::of(version);
+    let layer = |domain, held| Debug::with(CLibrary, domain, style, told.clone(), Lock(held));
+    let act = || {
+        let block = layer(misuse.made_by, true).malloc(SIZE as usize);
+        let mut last = layer(misuse.by, misuse.held);
+        // SAFETY: the block is live; what is written lies within what the layer took for it.
+        unsafe {
+            if let Some(at) = misuse.spoilt {
+                block.offset(at).write(0x5a);
+            }
+            match misuse.last {
+                "resize" => {
+                    last.realloc(block, 2 * SIZE as usize);
+                }
+                _ => last.free(block),
+            }
+        }
+    };
+    let noticed = catch_unwind(AssertUnwindSafe(act)).is_err();
+    noticed.then(|| Words::of(&told.0.take()))
+}
+
+/// Interpreters with debug hooks, and their versions.
+fn interpreters() -> Vec<(PathBuf, Version)> {
+    let debians = is_here(PYTHON).then(|| PathBuf::from(PYTHON));
+    let all = debians.into_iter().chain(managed());
+    let with_version = all.map(|python| {
+        let tell = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
+        let output = Command::new(&python).args(["-S", "-c", tell]).output();
+        let output = output.expect("the interpreter starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version: Version = text.trim().parse().expect("a version");
+        (python, version)
+    });
+    with_version
+        .filter(|(_, version)| *version >= Version(3, 6, 0))
+        .collect()
+}
+
+#[test]
+fn what_is_noticed_ends_both_alike() {
+    let mut all = Vec::new();
+    for last in ["free", "resize"] {
+        let misuse = Misuse { last, ..FREED };
+        let pads = (-7..0).chain(SIZE..SIZE + 8);
+        all.extend(pads.map(|at| Misuse {
+            spoilt: Some(at),
+            ..misuse
+        }));
+        for made_by in DOMAINS {
+            let others = DOMAINS.into_iter().filter(|&by| by != made_by);
+            all.extend(others.map(|by| Misuse {
+                made_by,
+                by,
+                ..misuse
+            }));
+        }
+        for by in [Domain::Mem, Domain::Object] {
+            all.push(Misuse {
+                made_by: by,
+                by,
+                held: false,
+                ..misuse
+            });
+        }
+    }
+    for (python, version) in interpreters() {
+        for misuse in &all {
+            let output = run(&python, misuse);
+            let told = format!(
+                "{python:?} {misuse:?}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{told}");
+            let expected = reference(version, misuse);
+            assert_eq!(Some(Words::of(&output.stderr)), expected, "{told}");
+        }
+    }
+}
+
+/// Dead bytes stand where the letter of the domain was. What else is told of the block may be fatal by itself.
+#[test]
+fn what_is_freed_twice_is_noticed_while_it_is_dead() {
+    let twice = Misuse {
+        last: "twice",
+        ..FREED
+    };
+    // 3.6 takes `debug` for `malloc_debug`, and the C library writes over dead bytes.
+    let all = interpreters().into_iter();
+    for (python, version) in all.filter(|(_, version)| *version >= Version(3, 7, 0)) {
+        let output = run(&python, &twice);
+        assert!(output.status.signal().is_some(), "{python:?}");
+        let dead = [b"API '".as_slice(), &[Style::of(version).dead], b"'"].concat();
+        let said = &output.stderr;
+        assert!(
+            said.windows(dead.len()).any(|words| words == dead),
+            "{python:?}: {}",
+            String::from_utf8_lossy(said)
+        );
+    }
+}
+
+/// Nor is it promised: beyond the pads, within the block, and in the raw domain without the lock.
+#[test]
+fn what_is_not_noticed_by_either() {
+    let unnoticed = [
+        FREED,
+        Misuse {
+            spoilt: Some(SIZE + 8),
+            ..FREED
+        },
+        Misuse {
+            spoilt: Some(SIZE - 1),
+            ..FREED
+        },
+        Misuse {
+            made_by: Domain::Raw,
+            by: Domain::Raw,
+            held: false,
+            ..FREED
+        },
+    ];
+    for (python, version) in interpreters() {
+        for misuse in &unnoticed {
+            let output = run(&python, misuse);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{python:?} {misuse:?}\n{said}");
+            assert!(said.contains("nothing was noticed"), "{said}");
+            assert_eq!(reference(version, misuse), None, "{misuse:?}");
+        }
+    }
+}

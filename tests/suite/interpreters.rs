@@ -1,0 +1,204 @@
+//! The allocators of real Python interpreters: Debian's, and any others that are found.
+
+use crate::report::{Report, operations, text};
+use crate::room::{Room, Run, open_to_all, skip};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What ci/setup installs.
+pub const PYTHON: &str = "/usr/bin/python3";
+const PYTHON_DEBUG: &str = "/usr/bin/python3-dbg";
+
+/// Whether an interpreter is there; says that the test is skipped if not.
+pub fn is_here(python: &str) -> bool {
+    let here = Path::new(python).exists();
+    if !here {
+        skip(&format!("{python} is not installed; ci/setup installs it"));
+    }
+    here
+}
+
+/// Interpreters under the home directory, where version managers put them.
+pub fn managed() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let versions = fs::read_dir(home.join(".pyenv/versions"));
+    let versions = versions.into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions
+        .map(|version| version.path().join("bin/python"))
+        .filter(|python| python.exists())
+        .collect();
+    found.sort();
+    found
+}
+
+fn run(room: &Room, python: &Path, arguments: &[&str]) -> Run {
+    let mut command = room.command(&["check", "--format", "json", "--time", "3s", "--python"]);
+    command.arg(python).args(arguments);
+    room.run(command)
+}
+
+/// Checks an interpreter, which must be conformant, and gives the report.
+#[track_caller]
+fn assert_conformant(python: &Path, arguments: &[&str]) -> Report {
+    let run = run(&Room::new(), python, arguments);
+    assert_eq!(
+        (run.status, run.stderr.as_str()),
+        (Some(0), ""),
+        "{python:?} {arguments:?}\n{}",
+        run.stdout
+    );
+    Report::read(&run, false)
+}
+
+#[track_caller]
+fn assert_all_pass(report: &Report) {
+    for rule in report.rules() {
+        assert_eq!(rule["verdict"], "pass", "{rule}");
+    }
+}
+
+#[track_caller]
+fn assert_hidden(report: &Report, reason: &str) {
+    for rule in ["threshold-512", "arena-size-exact", "class-index"] {
+        let mut rules = report.rules().iter();
+        let found = rules.find(|found| found["id"] == rule);
+        let found = found.unwrap_or_else(|| panic!("no {rule}"));
+        assert_eq!(found["verdict"], "not-applicable", "{found}");
+        let told = found["reason"].as_str().unwrap_or_default();
+        assert!(told.contains(reason), "{told}");
+    }
+}
+
+#[test]
+fn every_rule_holds_in_debians() {
+    for domain in ["obj", "mem"] {
+        if is_here(PYTHON) {
+            let report = assert_conformant(Path::new(PYTHON), &["--domain", domain]);
+            assert_eq!(report.json["subject"]["kind"], "interpreter");
+            assert_all_pass(&report);
+        }
+        if is_here(PYTHON_DEBUG) {
+            let arguments = ["--domain", domain, "--malloc", "pymalloc"];
+            assert_all_pass(&assert_conformant(Path::new(PYTHON_DEBUG), &arguments));
+        }
+    }
+}
+
+#[test]
+fn what_hides_the_sources_is_told() {
+    if is_here(PYTHON) {
+        let python = Path::new(PYTHON);
+        for (arguments, reason) in [
+            (["--domain", "raw"], "raw domain"),
+            (["--malloc", "malloc"], "not pymalloc"),
+            (["--malloc", "debug"], "debug hooks"),
+            (["--malloc", "malloc_debug"], "debug hooks"),
+        ] {
+            assert_hidden(&assert_conformant(python, &arguments), reason);
+        }
+    }
+    if is_here(PYTHON_DEBUG) {
+        assert_hidden(
+            &assert_conformant(Path::new(PYTHON_DEBUG), &[]),
+            "debug hooks",
+        );
+    }
+}
+
+#[test]
+fn other_interpreters_conform() {
+    let found = managed();
+    if found.is_empty() {
+        println!("skipped: no interpreters but Debian's are here");
+    }
+    for python in found {
+        let report = assert_conformant(&python, &["--seed", "2"]);
+        if python.to_string_lossy().contains("/2.") {
+            assert_hidden(&report, "no hooks");
+            for rule in ["shrink-quarter", "zero-malloc-nonnull", "limit-ssize-max"] {
+                assert_eq!(report.verdict_of(rule), "pass", "{rule}");
+            }
+            run(&Room::new(), &python, &["--malloc", "debug"])
+                .assert_usage_error(&["PYTHONMALLOC", "leave --malloc out"]);
+        } else {
+            for rule in ["threshold-512", "arena-size-exact", "class-index"] {
+                assert_eq!(report.verdict_of(rule), "pass", "{rule}");
+            }
+        }
+    }
+}
+
+/// An interpreter over a C library that is wrong has a wrong allocator.
+#[test]
+fn a_faulty_interpreter_is_found_and_replayed() {
+    if !is_here(PYTHON) {
+        return;
+    }
+    let room = Room::new();
+    let Some(beneath) = room.compile("beneath/calloc_dirty") else {
+        return;
+    };
+    let python = room.path("python");
+    let script = format!("#!/bin/sh\nLD_PRELOAD=\"$BENEATH\" exec {PYTHON} \"$@\"\n");
+    fs::write(&python, script).expect("room for a file");
+    open_to_all(&python);
+    let out = room.path("out");
+    let check = |arguments: &[&str]| {
+        let mut command = room.command(arguments);
+        command
+            .arg("--python")
+            .arg(&python)
+            .env("BENEATH", &beneath);
+        room.run(command)
+    };
+    let out_text = out.to_str().expect("a plain path");
+    let first = check(&[
+        "check", "--format", "json", "--time", "3s", "--out", out_text,
+    ]);
+    assert_eq!(first.status, Some(1), "{}\n{}", first.stdout, first.stderr);
+    let report = Report::read(&first, false);
+    let finding = report.expect(&["calloc-zero"]);
+    assert!(finding["c"].is_null());
+    assert_eq!(operations(text(finding, "program")), 1, "{finding}");
+    let trace = out.join("calloc-zero.trace");
+    let trace = trace.to_str().expect("a plain path");
+    let again = check(&["replay", trace, "--format", "json", "--rule", "calloc-zero"]);
+    assert_eq!(again.status, Some(1), "{}\n{}", again.stdout, again.stderr);
+    fs::remove_dir_all(out).expect("it was made");
+}
+
+#[test]
+fn what_cannot_be_checked_is_refused_in_one_line() {
+    let room = Room::new();
+    let refuse = |text: &str, words: &[&str]| {
+        let script = room.path(format!("fake-{}", text.len()));
+        fs::write(&script, format!("#!/bin/sh\n{text}\n")).expect("room for a file");
+        open_to_all(&script);
+        run(&room, &script, &[]).assert_usage_error(words);
+    };
+    refuse("exit 3", &["exited with status 3", "Python interpreter"]);
+    refuse("kill -9 $$", &["killed by signal 9"]);
+    refuse("echo one two; exit 1", &["one two"]);
+    refuse("exit 0", &["exited with status 0"]);
+    refuse(
+        "echo 'Fatal Python error: no such thing' >&2; exit 1",
+        &["no such thing"],
+    );
+    run(&room, Path::new("./none"), &[]).assert_usage_error(&["./none", "No such file"]);
+    if is_here(PYTHON) {
+        let python = Path::new(PYTHON);
+        run(&room, python, &["--malloc", "nonsense"]).assert_usage_error(&["PYTHONMALLOC"]);
+        run(&room, python, &["--domain", "all"]).assert_usage_error(&["raw, mem or obj"]);
+        run(&room, python, &["--layout", "3.9"]).assert_usage_error(&["--layout"]);
+        // An interpreter without ctypes.
+        refuse(
+            "cd / && exec /usr/bin/python3 -c 'import sys
+sys.modules[\"ctypes\"] = None
+sys.argv = sys.argv[4:]
+exec(sys.argv[0])' \"$@\"",
+            &["no ctypes"],
+        );
+    }
+}
