@@ -7,10 +7,12 @@
 mod cli;
 mod debian;
 mod faulty;
+mod gate;
 mod hostile;
 mod lockstep;
 mod mutants;
 mod odd_but_correct;
+mod page;
 mod report;
 mod room;
 mod traps;
