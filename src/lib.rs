@@ -10,6 +10,7 @@
 //! - [`run`]: executing programs in disposable worker processes.
 //! - [`lockstep`]: the reference and a real CPython, address for address.
 //! - [`report`]: findings and verdicts for people and for programs.
+//! - [`gate`]: many subjects against what is recorded of them.
 //! - [`bench`](mod@bench): how fast the harness and the reference are.
 //! - [`fuzz`]: what the fuzz targets do with an input.
 //! - [`cli`]: the command line.
@@ -19,6 +20,8 @@ pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod fuzz;
+#[cfg(feature = "cli")]
+pub mod gate;
 #[cfg(feature = "cli")]
 pub mod lockstep;
 pub mod program;

@@ -4,7 +4,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{Answer, Failure};
 use crate::bench::{self, Measure, Subject};
-use crate::cli::options::Format;
+use crate::cli::options::ListFormat;
 use crate::report::speed;
 use clap::{Args, ValueEnum};
 use std::os::unix::process::CommandExt;
@@ -23,8 +23,8 @@ pub struct Arguments {
     #[arg(value_enum)]
     subjects: Vec<Subject>,
     /// The form of the table
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    format: ListFormat,
     /// Writes the table to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -75,8 +75,8 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     })?;
     drop(bar);
     output.write(|out| match arguments.format {
-        Format::Human => speed::write_table(&measures, out),
-        Format::Json => speed::write_json(&measures, out),
+        ListFormat::Human => speed::write_table(&measures, out),
+        ListFormat::Json => speed::write_json(&measures, out),
     })?;
     Ok(Answer::Good)
 }

@@ -1,9 +1,10 @@
 //! `allocspec check`: one allocator against the rules of a profile.
 
-use super::options::{Format, ReportOptions, SubjectOptions};
-use super::output::Output;
+use super::options::{ReportOptions, SubjectOptions};
+use super::outputs::Outputs;
 use super::progress::Bar;
 use super::{Answer, Failure, values};
+use crate::report::document::{Document, Entry};
 use crate::report::save::{prepare, save};
 use crate::report::terminal::{self, Detail};
 use crate::report::{Report, json};
@@ -90,16 +91,14 @@ pub fn present(
     detail: Detail,
     check: impl FnOnce() -> Result<CheckResult, Failure>,
 ) -> Result<Answer, Failure> {
-    let mut output = Output::open(options.output.as_deref())?;
+    let mut outputs = Outputs::open(&options.forms)?;
     // It would be a pity to find out after the check that nothing can be saved.
     let ready = options.out.as_deref().map_or(Ok(()), prepare);
     let ready = ready.map_err(|error| Failure::Unusable(error.to_string()));
     let result = match ready.and_then(|()| check()) {
         Ok(result) => result,
         Err(failure) => {
-            if options.format == Format::Json {
-                output.write(|out| json::write_error(&failure.to_string(), out))?;
-            }
+            outputs.write_error(&failure)?;
             return Err(failure);
         }
     };
@@ -115,16 +114,19 @@ pub fn present(
     };
     // The report is shown whether or not the files could be written.
     report.saved = saved.as_deref().unwrap_or_default();
-    let width = output.width();
     let detail = if options.quiet {
         Detail::Findings
     } else {
         detail
     };
-    let written = output.write(|out| match options.format {
-        Format::Human => terminal::write(&report, out, width, detail),
-        Format::Json => json::write(&report, out),
-    });
+    let document = Document::new(&report);
+    let caption = format!("Profile {}", result.profile.1);
+    let written = outputs.write(
+        &[Entry::of(document.clone())],
+        &caption,
+        |out, width| terminal::write(&document, out, width, detail),
+        |out| json::write(&document, out),
+    );
     if let Err(error) = &saved {
         written?;
         return Err(Failure::Unusable(error.to_string()));

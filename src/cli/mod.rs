@@ -7,11 +7,14 @@
 mod bench;
 mod check;
 mod completions;
+mod diff;
+mod gate;
 mod lockstep;
 mod man;
 mod mutants;
 mod options;
 mod output;
+mod outputs;
 mod progress;
 mod replay;
 mod rules;
@@ -47,6 +50,8 @@ enum Command {
     Replay(replay::Arguments),
     Trace(trace::Arguments),
     Rules(rules::Arguments),
+    Gate(gate::Arguments),
+    Diff(diff::Arguments),
     Mutants(mutants::Arguments),
     Lockstep(lockstep::Arguments),
     Bench(bench::Arguments),
@@ -59,7 +64,7 @@ enum Command {
 enum Answer {
     /// Nothing is wrong.
     Good,
-    /// A rule is broken, or a mutant not caught.
+    /// A rule is broken, a mutant not caught, or a subject not as expected.
     Bad,
 }
 
@@ -107,6 +112,8 @@ fn carry_out() -> u8 {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
         Command::Rules(arguments) => rules::run(arguments),
+        Command::Gate(arguments) => gate::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
         Command::Lockstep(arguments) => lockstep::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
@@ -219,7 +226,8 @@ mod tests {
         let line = refused(&["allocspec", "check", "--format", "xml"]);
         assert_eq!(
             line,
-            "invalid value 'xml' for '--format <FORMAT>': use one of human, json"
+            "invalid value 'xml' for '--format <FORMAT[=FILE]>': use one of human, json, junit, sarif, markdown, html: \
+             see `allocspec help`"
         );
         let line = refused(&["allocspec", "replay"]);
         assert!(line.contains("<TRACE>"), "{line}");

@@ -7,6 +7,7 @@ use crate::subject::interpreter;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What is checked.
 #[derive(Debug, Args)]
@@ -112,15 +113,56 @@ pub struct ReportOptions {
     /// Writes RULE.trace and RULE.c for every finding into this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The form of the report
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
-    /// Writes the report to this file instead of standard output
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub forms: FormOptions,
     /// Shows only findings and the summary, and no progress
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// The forms of a report, and where they go.
+#[derive(Debug, Args)]
+pub struct FormOptions {
+    /// The form of the report: human, json, junit, sarif, markdown or html. With a file, such as junit=report.xml, a
+    /// further form; may be given several times [default: human]
+    #[arg(long, value_name = "FORMAT[=FILE]")]
+    pub format: Vec<Form>,
+    /// Writes the form that has no file of its own to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// A form of the report, and its file if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The form.
+    pub format: Format,
+    /// Its file.
+    pub file: Option<PathBuf>,
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Form, String> {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text, None),
+        };
+        let format = Format::from_str(name, false).map_err(|_| {
+            let names = Format::value_variants().iter();
+            let names =
+                names.filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()));
+            format!("use one of {}", names.collect::<Vec<_>>().join(", "))
+        })?;
+        match file {
+            Some("") => Err(format!("write {name}=FILE, or {name} alone")),
+            file => Ok(Form {
+                format,
+                file: file.map(PathBuf::from),
+            }),
+        }
+    }
 }
 
 /// The form of a report.
@@ -129,5 +171,22 @@ pub enum Format {
     /// Text for people
     Human,
     /// One JSON object
+    Json,
+    /// JUnit XML
+    Junit,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Markdown for the page of a build
+    Markdown,
+    /// A page for the browser, in one file
+    Html,
+}
+
+/// The form of what is no report of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Text for people
+    Human,
+    /// JSON
     Json,
 }

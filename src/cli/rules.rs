@@ -1,6 +1,6 @@
 //! `allocspec rules`: the catalogue.
 
-use super::options::Format;
+use super::options::ListFormat;
 use super::output::Output;
 use super::{Answer, Failure, values};
 use crate::report::catalogue::{write_list, write_rule};
@@ -21,8 +21,8 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["ids", "profile"])]
     documents: bool,
     /// The form of the list
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    format: ListFormat,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let mut output = Output::Standard;
     let width = output.width();
     output.write(|out| match arguments.format {
-        Format::Json => {
+        ListFormat::Json => {
             let listed: Vec<&Rule> = match chosen.is_empty() {
                 true => catalogue.rules().iter().collect(),
                 false => chosen,
@@ -62,8 +62,10 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             serde_json::to_writer_pretty(&mut *out, &listed)?;
             writeln!(out)
         }
-        Format::Human if chosen.is_empty() => write_list(catalogue, profile.as_ref(), out, width),
-        Format::Human => {
+        ListFormat::Human if chosen.is_empty() => {
+            write_list(catalogue, profile.as_ref(), out, width)
+        }
+        ListFormat::Human => {
             for (index, rule) in chosen.into_iter().enumerate() {
                 if index > 0 {
                     writeln!(out)?;
@@ -76,15 +78,15 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     Ok(Answer::Good)
 }
 
-fn tell_documents(catalogue: &Catalogue, format: Format) -> Result<(), Failure> {
+fn tell_documents(catalogue: &Catalogue, format: ListFormat) -> Result<(), Failure> {
     let statements = catalogue.statements();
     let mut output = Output::Standard;
     let width = output.width();
     output.write(|out| match format {
-        Format::Json => {
+        ListFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, statements)?;
             writeln!(out)
         }
-        Format::Human => write_statements(statements, out, width),
+        ListFormat::Human => write_statements(statements, out, width),
     })
 }

@@ -1,74 +1,45 @@
-//! The report for programs. The names are a promise: fields may be added, none is renamed or dropped.
+//! The reports for programs: one JSON object each.
 
-use super::c_program::c_program;
-use super::evidence::contrast;
-use super::{Report, commands, trace};
-use crate::run::verdict::{Conformance, Provider, SubjectInfo, Verdict};
-use crate::shadow::Case;
-use crate::spec::{Level, RuleId};
+use super::document::{Document, Entry, Standing, TOOL, VERSION};
 use serde::Serialize;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-const TOOL: &str = "allocspec";
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-#[derive(Serialize)]
-struct Document<'a> {
+/// The report of the gate.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Gate<'a> {
+    /// `allocspec`.
     tool: &'static str,
+    /// The version of `allocspec`.
     version: &'static str,
-    subject: Subject<'a>,
-    profile: &'a str,
-    seed: u64,
-    verdict: &'static str,
-    strict: bool,
-    facts: &'a BTreeMap<RuleId, String>,
-    elapsed_s: f64,
-    ops: u64,
-    workers: u64,
-    rules: Vec<Rule<'a>>,
-    findings: Vec<Finding>,
+    /// `error` if a subject could not be checked, else `fail` if one is not as expected, else `pass`.
+    verdict: Standing,
+    /// The subjects in the order of the gate file.
+    subjects: &'a [Entry],
 }
 
-#[derive(Serialize)]
-struct Subject<'a> {
-    kind: &'static str,
-    name: &'a str,
-    path: Option<Cow<'a, str>>,
-    /// The C names of those that the subject itself provides; only they are called.
-    entry_points: Vec<&'static str>,
-    /// Who would serve the others.
-    other_providers: BTreeMap<&'static str, Option<Cow<'a, str>>>,
-    notes: &'a [String],
+impl<'a> Gate<'a> {
+    /// The report of these subjects, each with its judgement.
+    pub fn new(subjects: &'a [Entry]) -> Gate<'a> {
+        Gate {
+            tool: TOOL,
+            version: VERSION,
+            verdict: standing(subjects),
+            subjects,
+        }
+    }
 }
 
-#[derive(Serialize)]
-struct Rule<'a> {
-    id: RuleId,
-    level: Level,
-    verdict: &'static str,
-    checks: u64,
-    title: &'a str,
-    source: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Finding {
-    rule: RuleId,
-    level: Level,
-    message: String,
-    phase: String,
-    op_index: usize,
-    reproduced: bool,
-    program: String,
-    replay: String,
-    c: Option<String>,
-    expected: String,
-    found: String,
+/// How the gate stands as a whole.
+pub fn standing(entries: &[Entry]) -> Standing {
+    let any = |wanted: Standing| {
+        let mut judgements = entries.iter().filter_map(|entry| entry.judgement.as_ref());
+        judgements.any(|judgement| judgement.verdict == wanted)
+    };
+    [Standing::Error, Standing::Fail]
+        .into_iter()
+        .find(|&standing| any(standing))
+        .unwrap_or(Standing::Pass)
 }
 
 #[derive(Serialize)]
@@ -79,13 +50,22 @@ struct Failure<'a> {
     error: &'a str,
 }
 
-/// Writes the report as one JSON object.
+/// Writes the report of a check.
 ///
 /// # Errors
 ///
 /// Those of the writer.
-pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    write_line(&document(report), out)
+pub fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+    write_line(document, out)
+}
+
+/// Writes the report of the gate.
+///
+/// # Errors
+///
+/// Those of the writer.
+pub fn write_gate(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
+    write_line(&Gate::new(entries), out)
 }
 
 /// Writes why there is no report: the subject or the arguments could not be used.
@@ -108,116 +88,10 @@ fn write_line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn document<'a>(report: &'a Report<'_>) -> Document<'a> {
-    let result = report.result;
-    Document {
-        tool: TOOL,
-        version: VERSION,
-        subject: subject(&result.subject),
-        profile: &result.profile.0,
-        seed: result.seed,
-        verdict: match result.conformance {
-            Conformance::Conformant => "conformant",
-            Conformance::Nonconformant => "nonconformant",
-        },
-        strict: report.strict,
-        facts: &result.facts,
-        elapsed_s: result.elapsed.as_secs_f64(),
-        ops: result.ops,
-        workers: result.workers,
-        rules: result
-            .rules
-            .iter()
-            .map(|result| {
-                let rule = report.catalogue.rule(result.rule);
-                let (verdict, reason) = match &result.verdict {
-                    Verdict::Pass => ("pass", None),
-                    Verdict::Fail => ("fail", None),
-                    Verdict::NotExercised => ("not-exercised", None),
-                    Verdict::NotApplicable(reason) => ("not-applicable", Some(reason.as_str())),
-                };
-                Rule {
-                    id: result.rule,
-                    level: result.level,
-                    verdict,
-                    checks: result.checks,
-                    title: &rule.title,
-                    source: report.cited(result.rule).sources.join("; "),
-                    reason,
-                }
-            })
-            .collect(),
-        findings: result
-            .cases
-            .iter()
-            .enumerate()
-            .map(|(index, case)| finding(report, index, case))
-            .collect(),
-    }
-}
-
-fn subject(subject: &SubjectInfo) -> Subject<'_> {
-    let points = &subject.entry_points;
-    let own = points
-        .iter()
-        .filter(|point| point.provider == Provider::Subject);
-    Subject {
-        kind: subject.kind,
-        name: &subject.name,
-        path: subject.path.as_ref().map(|path| path.to_string_lossy()),
-        entry_points: own.map(|point| point.name).collect(),
-        other_providers: points
-            .iter()
-            .filter_map(|point| match &point.provider {
-                Provider::Subject => None,
-                Provider::Other(path) => Some((point.name, Some(path.to_string_lossy()))),
-                Provider::Nobody => Some((point.name, None)),
-            })
-            .collect(),
-        notes: &subject.notes,
-    }
-}
-
-fn finding(report: &Report<'_>, index: usize, case: &Case) -> Finding {
-    let rule = report.cited(case.finding.rule);
-    let contrast = contrast(case);
-    let operation = case
-        .program
-        .lines()
-        .nth(case.finding.op_index)
-        .map_or(String::new(), |line| format!("{line}: "));
-    let message = match contrast.expected.as_str() {
-        "" => format!("{operation}{}", contrast.found),
-        expected => format!("{operation}expected {expected}; found {}", contrast.found),
-    };
-    let saved = report.saved.get(index);
-    let stem = PathBuf::from(case.finding.rule.as_str());
-    let trace = match saved {
-        Some(saved) => saved.trace.clone(),
-        None => (!case.program.ops.is_empty()).then(|| stem.with_extension("trace")),
-    };
-    let c = saved
-        .and_then(|saved| saved.c.clone())
-        .unwrap_or_else(|| stem.with_extension("c"));
-    Finding {
-        rule: rule.id,
-        level: report.level(rule.id),
-        message,
-        phase: case.phase.clone(),
-        op_index: case.finding.op_index,
-        reproduced: case.reproduced,
-        program: trace::text(report, case),
-        replay: commands::again(report.result, case, trace.as_deref()),
-        c: c_program(case, &report.result.subject, &rule, &c),
-        expected: contrast.expected,
-        found: contrast.found,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::{Report, sample};
     use crate::run::verdict::CheckResult;
     use crate::spec::Catalogue;
     use serde_json::{Value, json};
@@ -230,7 +104,7 @@ mod tests {
             strict: false,
         };
         let mut text = Vec::new();
-        write(&report, &mut text).expect("memory can be written");
+        write(&Document::new(&report), &mut text).expect("memory can be written");
         serde_json::from_slice(&text).expect("a report is JSON")
     }
 

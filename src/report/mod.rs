@@ -3,14 +3,22 @@
 pub mod c_program;
 pub mod catalogue;
 mod commands;
+pub mod diff;
+pub mod document;
 pub mod documents;
 mod evidence;
 mod heap_map;
+#[cfg(feature = "cli")]
+pub mod html;
 pub mod json;
+#[cfg(feature = "cli")]
+pub mod junit;
 mod listing;
+pub mod markdown;
 mod matrix;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
+pub mod sarif;
 pub mod save;
 #[cfg(feature = "cli")]
 pub mod speed;
@@ -20,6 +28,7 @@ pub mod words;
 
 use crate::run::verdict::{CheckResult, RuleResult, Verdict};
 use crate::spec::{Catalogue, Level, Rule, RuleId};
+use document::Tally;
 pub use matrix::write_matrix;
 use save::Saved;
 
@@ -110,17 +119,6 @@ fn document(source: &str) -> &'static str {
         "POSIX.1-2024" => "posix-2024",
         _ => "gnu",
     }
-}
-
-/// How many rules came to what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    broken: usize,
-    warnings: usize,
-    pass: usize,
-    facts: usize,
-    not_applicable: usize,
-    not_exercised: usize,
 }
 
 #[cfg(test)]

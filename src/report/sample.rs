@@ -1,11 +1,13 @@
 //! Subjects, cases and results for the tests of this room.
 
+use super::Report;
+use super::document::{Complaint, ComplaintKind, Document, Entry, Judgement, Known, Standing};
 use crate::program::{Call, Op, Program};
 use crate::run::verdict::{
     CheckResult, Conformance, EntryPoint, Provider, RuleResult, SubjectInfo, Verdict,
 };
 use crate::shadow::{Case, Evidence, Finding, Outcome};
-use crate::spec::{Level, Rule, RuleId};
+use crate::spec::{Catalogue, Level, Rule, RuleId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -154,4 +156,84 @@ pub fn realloc_fail_keeps() -> Case {
         other_size: 100,
     };
     case(RuleId::ReallocFailKeeps, &ops, &outcomes, evidence)
+}
+
+/// A failed malloc that leaves `errno` alone.
+pub fn malloc_errno() -> Case {
+    let evidence = Evidence::Errno {
+        before: 0,
+        after: 0,
+        wanted: Some(libc::ENOMEM),
+    };
+    let ops = [Op::new(Call::Malloc, 0, i64::MAX as u64, 0)];
+    case(RuleId::MallocErrno, &ops, &[gave(0)], evidence)
+}
+
+/// The document of a check that found two rules of level `must` and one of quality broken.
+pub fn document() -> Document {
+    let output = Evidence::Output {
+        text: "hello\n".into(),
+    };
+    let mut result = result(vec![
+        realloc_fail_keeps(),
+        malloc_errno(),
+        case(RuleId::NoOutput, &[], &[], output),
+    ]);
+    result.rules.push(RuleResult {
+        rule: RuleId::MallocErrno,
+        level: Level::Must,
+        verdict: Verdict::Fail,
+        checks: 31,
+    });
+    Document::new(&Report {
+        result: &result,
+        catalogue: Catalogue::embedded(),
+        saved: &[],
+        strict: false,
+    })
+}
+
+/// A gate with a subject that is not as expected, and one that is not installed.
+pub fn entries() -> Vec<Entry> {
+    let complaint = |kind, rule: RuleId, message: &str| Complaint {
+        kind,
+        rule: Some(rule.to_string()),
+        message: message.into(),
+    };
+    let fast = Entry {
+        name: "fast".into(),
+        judgement: Some(Judgement {
+            verdict: Standing::Fail,
+            note: None,
+            complaints: vec![
+                complaint(
+                    ComplaintKind::NewDeviation,
+                    RuleId::ReallocFailKeeps,
+                    "realloc-fail-keeps is broken, which is new",
+                ),
+                complaint(
+                    ComplaintKind::GoneDeviation,
+                    RuleId::CallocWrap,
+                    "calloc-wrap now passes: remove it",
+                ),
+            ],
+            known: vec![Known {
+                rule: RuleId::MallocErrno.to_string(),
+                reason: "errno is not documented to be set".into(),
+                link: Some("https://example.org/1".into()),
+            }],
+        }),
+        report: Some(document()),
+    };
+    let absent = Entry {
+        name: "absent".into(),
+        judgement: Some(Judgement {
+            verdict: Standing::Skipped,
+            note: Some("not installed: apt-get install libabsent1".into()),
+            complaints: Vec::new(),
+            known: Vec::new(),
+        }),
+        report: None,
+    };
+    vec![fast, absent]
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How much a rule weighs; the greater level is the stronger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The document leaves a choice. The choice is told and never fails, unless it lies outside what the document

@@ -5,12 +5,12 @@
 //! drops colour where it does not belong.
 
 mod finding;
+pub mod gate;
 mod rules;
 mod subject;
 
-use super::Report;
+use super::document::{Answer, Document};
 use super::words::{count, thousands, wrap};
-use crate::run::verdict::Conformance;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
@@ -41,21 +41,21 @@ pub enum Detail {
 ///
 /// Those of the writer.
 pub fn write(
-    report: &Report<'_>,
+    document: &Document,
     out: &mut dyn Write,
     width: usize,
     detail: Detail,
 ) -> io::Result<()> {
     if detail != Detail::Findings {
-        subject::write(report, out, width)?;
-        rules::write(report, out, width, detail)?;
+        subject::write(document, out, width)?;
+        rules::write(document, out, width, detail)?;
     }
-    finding::write_all(report, out, width)?;
-    summary(report, out, width)
+    finding::write_all(document, out, width)?;
+    summary(document, out, width)
 }
 
-fn summary(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result<()> {
-    let tally = report.tally();
+fn summary(document: &Document, out: &mut dyn Write, width: usize) -> io::Result<()> {
+    let tally = document.tally;
     let tested = thousands((tally.broken + tally.warnings + tally.pass) as u64);
     let broken = match tally.broken {
         0 => "no rule broken".into(),
@@ -78,9 +78,10 @@ fn summary(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result
         format!("{} not exercised", tally.not_exercised),
     );
     let left = format!("{broken} of {tested} ({})", parts.join(", "));
-    let (style, verdict) = match report.result.conformance {
-        Conformance::Conformant => (PASS.bold(), "conformant"),
-        Conformance::Nonconformant => (FAIL, "nonconformant"),
+    let verdict = document.verdict.as_str();
+    let style = match document.verdict {
+        Answer::Conformant => PASS.bold(),
+        Answer::Nonconformant => FAIL,
     };
     let mut lines = wrap(&left, width);
     let last = lines.last().map_or(0, |line| line.chars().count());
@@ -98,7 +99,8 @@ fn summary(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::{Report, sample};
+    use crate::run::verdict::Conformance;
     use crate::shadow::Case;
     use crate::spec::Catalogue;
 
@@ -115,7 +117,7 @@ mod tests {
             strict: false,
         };
         let mut out = anstream::StripStream::new(Vec::new());
-        write(&report, &mut out, width, detail).expect("memory can be written");
+        write(&Document::new(&report), &mut out, width, detail).expect("memory can be written");
         String::from_utf8(out.into_inner()).expect("reports are text")
     }
 
@@ -236,7 +238,8 @@ mod tests {
             strict: false,
         };
         let mut out = anstream::StripStream::new(Vec::new());
-        write(&report, &mut out, 60, Detail::Findings).expect("memory can be written");
+        write(&Document::new(&report), &mut out, 60, Detail::Findings)
+            .expect("memory can be written");
         let text = String::from_utf8(out.into_inner()).expect("reports are text");
         assert_eq!(
             text,

@@ -1,79 +1,72 @@
 //! The rules, one line each: by section what was put to the test, then facts, then what was not.
 
 use super::{Detail, FACT, FAIL, FAINT, HEADING, PASS, WARN};
-use crate::report::Report;
+use crate::report::document::{Document, Rule, RuleVerdict};
 use crate::report::words::{beside, printable, thousands, wrap};
-use crate::run::verdict::{RuleResult, Verdict};
-use crate::spec::{Level, RuleId};
+use crate::spec::Level;
 use anstyle::Style;
 use std::io::{self, Write};
 
 pub(super) fn write(
-    report: &Report<'_>,
+    document: &Document,
     out: &mut dyn Write,
     width: usize,
     detail: Detail,
 ) -> io::Result<()> {
-    let results = &report.result.rules;
-    let ids = results.iter().map(|result| result.rule.as_str().len());
+    let ids = document.rules.iter().map(|rule| rule.id.len());
     let table = Table {
         id: ids.max().unwrap_or_default() + 2,
         width,
     };
 
     let mut section = "";
-    for result in results.iter().filter(|result| is_tested(result)) {
-        let rule = report.catalogue.rule(result.rule);
+    for rule in document.rules.iter().filter(|rule| is_tested(rule)) {
         if rule.section != section {
             section = &rule.section;
             heading(out, section, width)?;
         }
-        let (style, word) = match result.verdict {
-            Verdict::Fail if report.breaks(result.level) => (FAIL, "FAIL"),
-            Verdict::Fail => (WARN, "WARN"),
+        let (style, word) = match rule.verdict {
+            RuleVerdict::Fail if document.breaks(rule.level) => (FAIL, "FAIL"),
+            RuleVerdict::Fail => (WARN, "WARN"),
             _ => (PASS, "pass"),
         };
-        let checks = thousands(result.checks);
-        table.row(out, (style, word), result.rule, &rule.title, &checks)?;
+        let checks = thousands(rule.checks);
+        table.row(out, (style, word), rule.id, &rule.title, &checks)?;
     }
 
-    let facts = facts(report);
-    if !facts.is_empty() {
-        heading(out, "facts", width)?;
-    }
-    for (rule, text) in facts {
-        table.row(out, (FACT, "fact"), rule, &printable(text), "")?;
+    let mut head = Some("facts");
+    for rule in &document.rules {
+        // What the subject chose, also where the profile leaves no choice; the title of a fact that has no words.
+        let untold = rule.level == Level::Fact && rule.verdict == RuleVerdict::Pass;
+        let title = untold.then_some(&rule.title);
+        if let Some(text) = document.facts.get(rule.id).or(title) {
+            if let Some(text) = head.take() {
+                heading(out, text, width)?;
+            }
+            table.row(out, (FACT, "fact"), rule.id, &printable(text), "")?;
+        }
     }
 
     if detail == Detail::Full {
-        untested(report, &table, out)?;
+        untested(document, &table, out)?;
     }
     writeln!(out)
 }
 
 /// The rules that were not put to the test, and why not if there is a reason.
-fn untested(report: &Report<'_>, table: &Table, out: &mut dyn Write) -> io::Result<()> {
-    let results = &report.result.rules;
-    let mut head = Some("not applicable");
-    for result in results {
-        if let Verdict::NotApplicable(reason) = &result.verdict {
+fn untested(document: &Document, table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    for (verdict, head, word) in [
+        (RuleVerdict::NotApplicable, "not applicable", "n/a"),
+        (RuleVerdict::NotExercised, "not exercised", "--"),
+    ] {
+        let mut head = Some(head);
+        for rule in document.rules.iter().filter(|rule| rule.verdict == verdict) {
             if let Some(text) = head.take() {
                 heading(out, text, table.width)?;
             }
-            table.row(out, (FAINT, "n/a"), result.rule, &printable(reason), "")?;
+            let text = rule.reason.as_ref().unwrap_or(&rule.title);
+            table.row(out, (FAINT, word), rule.id, &printable(text), "")?;
         }
-    }
-
-    let mut head = Some("not exercised");
-    for result in results
-        .iter()
-        .filter(|result| result.verdict == Verdict::NotExercised)
-    {
-        if let Some(text) = head.take() {
-            heading(out, text, table.width)?;
-        }
-        let title = &report.catalogue.rule(result.rule).title;
-        table.row(out, (FAINT, "--"), result.rule, title, "")?;
     }
     Ok(())
 }
@@ -86,30 +79,12 @@ fn heading(out: &mut dyn Write, text: &str, width: usize) -> io::Result<()> {
 }
 
 /// Whether the rule was kept or broken; a fact is neither unless it is broken.
-fn is_tested(result: &RuleResult) -> bool {
-    match result.verdict {
-        Verdict::Pass => result.level != Level::Fact,
-        Verdict::Fail => true,
-        Verdict::NotExercised | Verdict::NotApplicable(_) => false,
+fn is_tested(rule: &Rule) -> bool {
+    match rule.verdict {
+        RuleVerdict::Pass => rule.level != Level::Fact,
+        RuleVerdict::Fail => true,
+        RuleVerdict::NotExercised | RuleVerdict::NotApplicable => false,
     }
-}
-
-/// What the subject chose, also where the profile leaves no choice; the title of a fact that has no words.
-fn facts<'a>(report: &'a Report<'_>) -> Vec<(RuleId, &'a str)> {
-    let told = report
-        .result
-        .facts
-        .iter()
-        .map(|(&rule, text)| (rule, text.as_str()));
-    let mut facts: Vec<(RuleId, &str)> = told.collect();
-    for result in &report.result.rules {
-        let untold = !report.result.facts.contains_key(&result.rule);
-        if untold && result.level == Level::Fact && result.verdict == Verdict::Pass {
-            facts.push((result.rule, &report.catalogue.rule(result.rule).title));
-        }
-    }
-    facts.sort_unstable();
-    facts
 }
 
 /// The columns of the table.
@@ -123,7 +98,7 @@ impl Table {
         &self,
         out: &mut dyn Write,
         (style, word): (Style, &str),
-        rule: RuleId,
+        id: &str,
         text: &str,
         number: &str,
     ) -> io::Result<()> {
@@ -137,7 +112,6 @@ impl Table {
         };
         write!(out, "    {style}{word:4}{style:#}  ")?;
         let Some(room) = beside(self.width, column + reserved) else {
-            let id = rule.as_str();
             let gap = self
                 .width
                 .saturating_sub(INDENT + id.len() + number.len())
@@ -153,7 +127,7 @@ impl Table {
         };
         let mut lines = wrap(text, room).into_iter();
         let first = lines.next().unwrap_or_default();
-        write!(out, "{rule:id_width$}")?;
+        write!(out, "{id:id_width$}")?;
         if number.is_empty() {
             writeln!(out, "{first}")?;
         } else {

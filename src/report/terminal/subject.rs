@@ -1,36 +1,36 @@
 //! The head of the report: what was checked, against what, and how much of it.
 
 use super::FAINT;
-use crate::report::Report;
+use crate::report::document::{Document, Subject};
 use crate::report::words::{count, printable, seconds, thousands, wrap};
-use crate::run::verdict::{Provider, SubjectInfo};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
 
 /// The column of what stands beside `subject` and `profile`.
 const INDENT: usize = 9;
 
-pub(super) fn write(report: &Report<'_>, out: &mut dyn Write, width: usize) -> io::Result<()> {
-    let result = report.result;
-    let subject = &result.subject;
+pub(super) fn write(document: &Document, out: &mut dyn Write, width: usize) -> io::Result<()> {
+    let subject = &document.subject;
     let about = format!("{} ({})", printable(&subject.name), describe(subject));
     field(out, "subject", &about, width)?;
 
-    let (id, parts) = &result.profile;
+    let (id, parts) = (&document.profile, &document.profile_title);
     let mut profile = id.clone();
     if !parts.is_empty() && parts != id {
         profile.push_str(&format!(" = {parts}"));
     }
     let effort = format!(
         "{}, {}, {}",
-        seconds(result.elapsed),
-        thousands(result.ops) + " ops",
+        seconds(Duration::from_secs_f64(document.elapsed_s)),
+        thousands(document.ops) + " ops",
         count(
-            usize::try_from(result.workers).unwrap_or(usize::MAX),
+            usize::try_from(document.workers).unwrap_or(usize::MAX),
             "worker"
         ),
     );
-    let seed = format!("seed {}", result.seed);
+    let seed = format!("seed {}", document.seed);
     let one_line = format!("{profile}        {seed}        {effort}");
     if INDENT + one_line.chars().count() <= width {
         writeln!(out, "profile  {one_line}")?;
@@ -53,7 +53,7 @@ fn field(out: &mut dyn Write, name: &str, text: &str, width: usize) -> io::Resul
     Ok(())
 }
 
-fn describe(subject: &SubjectInfo) -> String {
+fn describe(subject: &Subject) -> String {
     let how = match subject.kind {
         "reference" => "built in",
         "system" => "the C library's own malloc",
@@ -64,26 +64,21 @@ fn describe(subject: &SubjectInfo) -> String {
         other => other,
     };
     let mut parts = vec![how.to_owned()];
-    let total = subject.entry_points.len();
-    let own = subject
-        .entry_points
-        .iter()
-        .filter(|point| point.provider == Provider::Subject)
-        .count();
+    let own = subject.entry_points.len();
+    let total = own + subject.other_providers.len();
     if total > 0 && subject.path.is_some() {
         parts.push(format!("exports {own} of {}", count(total, "entry point")));
     }
     let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut absent = Vec::new();
-    for point in &subject.entry_points {
-        match &point.provider {
-            Provider::Subject => (),
-            Provider::Other(path) => {
-                let name = path.file_name().unwrap_or(path.as_os_str());
-                let name = printable(&name.to_string_lossy());
-                others.entry(name).or_default().push(point.name);
+    for (name, provider) in &subject.other_providers {
+        match provider {
+            Some(path) => {
+                let file = Path::new(path).file_name().unwrap_or(path.as_ref());
+                let library = printable(&file.to_string_lossy());
+                others.entry(library).or_default().push(name);
             }
-            Provider::Nobody => absent.push(point.name),
+            None => absent.push(*name),
         }
     }
     for (library, names) in others {

@@ -1,0 +1,96 @@
+/*
+ * errno-success: a successful call leaves errno alone
+ *
+ * A call that succeeds leaves errno as it was.
+ * C17 7.5p3
+ *
+ * Expected: errno unchanged.
+ * Found: errno ENOMEM (12).
+ *
+ * cc conformance/results/jemalloc/errno-success.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 ./t
+ * prints what is broken and exits with status 1, or 0 if it does not show.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Called through volatile pointers, so that no compiler knows what they do. */
+static void *(*volatile malloc_)(size_t) = malloc;
+
+static void *p2;
+static void *q;
+
+/* Speaks by write(2): nothing may allocate but the calls in main. */
+__attribute__((format(printf, 2, 3)))
+static void say(const char *verdict, const char *format, ...)
+{
+    static char line[512];
+    va_list arguments;
+    int length = snprintf(line, 64, "%s", verdict);
+    va_start(arguments, format);
+    length += vsnprintf(line + length, sizeof line - 64, format, arguments);
+    va_end(arguments);
+    if (length > (int)sizeof line - 2)
+        length = sizeof line - 2;
+    line[length++] = '\n';
+    if (write(1, line, length) < 0)
+        _exit(3);
+}
+
+#define broken(...) (say("broken: ", __VA_ARGS__), _exit(1))
+#define not_shown() (say("not shown", "%s", ""), _exit(0))
+
+/* Stores a byte value in a block: in 64 MiB of it, and beyond that at the start of every page and at the end. */
+static void *fill(void *block, size_t size, int byte)
+{
+    const size_t whole = size < (64 << 20) ? size : 64 << 20;
+    char *p = block;
+    if (p == NULL)
+        return NULL;
+    memset(p, byte, whole);
+    for (size_t at = whole; at < size; at += 4096)
+        memset(p + at, byte, size - at < 64 ? size - at : 64);
+    if (size > whole + 64)
+        memset(p + size - 64, byte, 64);
+    return p;
+}
+
+/* A field of /proc/self/statm in bytes: 0 is what is mapped, 1 what is resident. */
+static long memory(int field)
+{
+    char text[128] = "", *p = text;
+    int file = open("/proc/self/statm", O_RDONLY);
+    if (file < 0 || read(file, text, sizeof text - 1) <= 0)
+        broken("/proc/self/statm cannot be read");
+    close(file);
+    long mapped = strtol(p, &p, 10), resident = strtol(p, &p, 10);
+    return (field ? resident : mapped) * sysconf(_SC_PAGESIZE);
+}
+
+/* Lets the process map so many more bytes; 0 lifts the limit. */
+static void limit(rlim_t bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = bytes ? memory(0) + bytes : limit.rlim_max;
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+int main(void)
+{
+    limit(2097152);
+    p2 = fill(malloc_(917505), 917505, 40);
+    /* The operation in question. */
+    errno = 4242;
+    q = malloc_(917510);
+    if (q != NULL && errno != 4242)
+        broken("malloc(917510): errno %d", errno);
+    not_shown();
+}

@@ -1,0 +1,361 @@
+//! A check as data: what every form of the report is made of, and the JSON report itself.
+//!
+//! The names of the fields are a promise: fields may be added, none is renamed or dropped. `conformance/schema` has the
+//! JSON Schema, which is made of these types and their comments.
+
+mod build;
+mod heap;
+#[cfg(test)]
+mod schema;
+
+use crate::spec::Level;
+pub use heap::{Block, Frame, HeapMap, Mark};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[cfg(test)]
+use schemars::JsonSchema;
+
+/// The name of the tool, as it stands in every report.
+pub const TOOL: &str = "allocspec";
+/// Its version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The report of one check.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Document {
+    /// `allocspec`.
+    pub tool: &'static str,
+    /// The version of `allocspec`.
+    pub version: &'static str,
+    /// The allocator that was checked.
+    pub subject: Subject,
+    /// The profile's id.
+    pub profile: String,
+    /// What the profile is made of, in words.
+    pub profile_title: String,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Whether a rule is broken that must not be.
+    pub verdict: Answer,
+    /// Whether broken rules of quality count.
+    pub strict: bool,
+    /// The choices the subject was seen to make where the documents leave one: a sentence each, by rule.
+    pub facts: BTreeMap<String, String>,
+    /// Wall time in seconds.
+    pub elapsed_s: f64,
+    /// Operations executed.
+    pub ops: u64,
+    /// Processes that programs were run in.
+    pub workers: u64,
+    /// How many rules came to what.
+    pub tally: Tally,
+    /// The rules of the profile, in the order of the catalogue.
+    pub rules: Vec<Rule>,
+    /// The broken rules with what was seen.
+    pub findings: Vec<Finding>,
+}
+
+impl Document {
+    /// Whether a broken rule of this level makes the subject nonconformant. Of a fact, only a choice that no document
+    /// permits is ever called broken.
+    pub fn breaks(&self, level: Level) -> bool {
+        level != Level::Quality || self.strict
+    }
+
+    /// A rule of the profile by its id.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+}
+
+/// The overall answer of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// No rule of level `must` is broken, nor under `strict` one of level `quality`.
+    Conformant,
+    /// At least one is.
+    Nonconformant,
+}
+
+impl Answer {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Answer::Conformant => "conformant",
+            Answer::Nonconformant => "nonconformant",
+        }
+    }
+}
+
+/// The allocator that was checked.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Subject {
+    /// How it was reached: `reference`, `system`, `preload`, `dlopen`, `mutant`.
+    pub kind: &'static str,
+    /// What the user called it.
+    pub name: String,
+    /// The file, if there is one.
+    pub path: Option<String>,
+    /// The C names of the functions that the subject itself provides; only they are called.
+    pub entry_points: Vec<&'static str>,
+    /// Who would serve the others; null if nobody would.
+    pub other_providers: BTreeMap<&'static str, Option<String>>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// What became of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleVerdict {
+    /// Kept every time it was exercised, at least once.
+    Pass,
+    /// Broken.
+    Fail,
+    /// Never put to the test.
+    NotExercised,
+    /// Cannot be put to the test on this subject.
+    NotApplicable,
+}
+
+impl RuleVerdict {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RuleVerdict::Pass => "pass",
+            RuleVerdict::Fail => "fail",
+            RuleVerdict::NotExercised => "not-exercised",
+            RuleVerdict::NotApplicable => "not-applicable",
+        }
+    }
+}
+
+/// How many rules came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Tally {
+    /// Broken, so that the subject does not conform.
+    pub broken: usize,
+    /// Broken rules of quality that do not count.
+    pub warnings: usize,
+    /// Kept.
+    pub pass: usize,
+    /// Choices that were found out.
+    pub facts: usize,
+    /// That cannot be put to the test on this subject.
+    pub not_applicable: usize,
+    /// Never put to the test.
+    pub not_exercised: usize,
+}
+
+/// A rule of the profile.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Rule {
+    /// Its name in the catalogue.
+    pub id: &'static str,
+    /// How much it weighs in this profile.
+    pub level: Level,
+    /// What became of it.
+    pub verdict: RuleVerdict,
+    /// How often it was put to the test.
+    pub checks: u64,
+    /// The rule in a few words.
+    pub title: String,
+    /// Where the documents of the profile state it.
+    pub source: String,
+    /// The heading it stands under.
+    pub section: String,
+    /// The rule in full.
+    pub statement: String,
+    /// How it is exercised.
+    pub checked: String,
+    /// What was decided where the documents or their readers disagree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The profiles that have the rule.
+    pub profiles: Vec<String>,
+    /// Why it does not apply, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A broken rule with what was seen.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static str,
+    /// How much it weighs in this profile.
+    pub level: Level,
+    /// Whether it makes the subject nonconformant.
+    pub breaks: bool,
+    /// The guilty operation, what was expected and what was found, in a line.
+    pub message: String,
+    /// How it was first met: `vector NAME`, `directed RULE`, `random`, `first call`, `loading`.
+    pub phase: String,
+    /// The position of the guilty operation in the program.
+    pub op_index: usize,
+    /// Whether the program showed it again in a fresh process.
+    pub reproduced: bool,
+    /// The operations that the program carries out, repetitions counted out.
+    pub steps: u64,
+    /// Whether the trace and the C program are in the files that the commands name.
+    #[serde(skip)]
+    pub kept: bool,
+    /// The shrunk program as a trace.
+    pub program: String,
+    /// The program for the eye, long ones shortened.
+    pub listing: Vec<Line>,
+    /// The blocks around the one in question; none if the finding is not about a place in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heap: Option<HeapMap>,
+    /// The command that shows it again.
+    pub replay: String,
+    /// The command that compiles the C program and runs it on the subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compile: Option<String>,
+    /// The command that explains the rule.
+    pub explain: String,
+    /// The same as a C program, if it can be one.
+    pub c: Option<String>,
+    /// What had to be; empty if the rule's statement says it all.
+    pub expected: String,
+    /// What was.
+    pub found: String,
+}
+
+/// A line of a program.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Line {
+    /// The operation as in a trace, or how many were left out.
+    pub text: String,
+    /// What it gave; empty if nothing or unknown.
+    pub outcome: String,
+    /// Whether it broke the rule.
+    pub guilty: bool,
+    /// Whether it stands for operations left out.
+    pub elided: bool,
+}
+
+/// A subject in a report of one or several.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Entry {
+    /// What it is called in the report.
+    pub name: String,
+    /// What the gate makes of it; none outside the gate.
+    #[serde(flatten)]
+    pub judgement: Option<Judgement>,
+    /// The report; none of a subject that could not be checked.
+    pub report: Option<Document>,
+}
+
+impl Entry {
+    /// The entry of a check by itself.
+    pub fn of(document: Document) -> Entry {
+        Entry {
+            name: document.subject.name.clone(),
+            judgement: None,
+            report: Some(document),
+        }
+    }
+
+    /// Why the deviation is expected, if the gate expects it.
+    pub fn known(&self, rule: &str) -> Option<&Known> {
+        let known = &self.judgement.as_ref()?.known;
+        known.iter().find(|known| known.rule == rule)
+    }
+}
+
+/// What the gate makes of a subject.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Judgement {
+    /// The answer.
+    pub verdict: Standing,
+    /// Why it was skipped or could not be checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What is not as expected.
+    pub complaints: Vec<Complaint>,
+    /// The deviations that were expected and seen.
+    pub known: Vec<Known>,
+}
+
+/// How a subject stands in the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// All is as expected.
+    Pass,
+    /// Something is not.
+    Fail,
+    /// Not installed, and not required.
+    Skipped,
+    /// It could not be checked.
+    Error,
+}
+
+impl Standing {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Standing::Pass => "pass",
+            Standing::Fail => "fail",
+            Standing::Skipped => "skipped",
+            Standing::Error => "error",
+        }
+    }
+}
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Complaint {
+    /// What kind of thing.
+    pub kind: ComplaintKind,
+    /// The rule it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// What is not as expected and what to do, in a line.
+    pub message: String,
+}
+
+/// The ways in which a subject can be other than expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ComplaintKind {
+    /// A rule is broken that is not listed.
+    NewDeviation,
+    /// A rule is listed that is not broken.
+    GoneDeviation,
+    /// A fact is not as recorded.
+    ChangedFact,
+    /// The subject is required and not there.
+    NotInstalled,
+    /// The subject cannot be checked.
+    Unusable,
+}
+
+/// A deviation that was expected and seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Known {
+    /// The rule.
+    pub rule: String,
+    /// Why it is broken, or why that is accepted.
+    pub reason: String,
+    /// Where it is discussed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
