@@ -5,15 +5,16 @@ use super::output::Output;
 use super::outputs::Outputs;
 use super::progress::Bar;
 use super::{Answer, Failure, values};
-use crate::gate::{self, GateError, GateFile, GateOptions, GateSubject, Ran, Shard};
+use crate::gate::{self, GateError, GateFile, GateOptions, GateSubject, Ran, RanError, Shard};
 use crate::report::document::{Entry, Standing};
 use crate::report::json;
 use crate::report::save::prepare;
 use crate::report::terminal::gate as terminal;
 use crate::run::CheckError;
 use clap::Args;
+use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Checks many allocators against their recorded deviations and facts, for CI
@@ -67,17 +68,14 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
         // The failure itself is told in any case.
         let _ = outputs.write_error(failure);
     })?;
-    let (entries, changes) = bless(&ran, arguments)?;
-    let changes: Vec<terminal::Changes<'_>> = changes
-        .iter()
-        .map(|(name, changes)| (*name, *changes))
-        .collect();
-    outputs.write(
+    let (entries, changes, accepted) = accept(&ran);
+    let written = outputs.write(
         &entries,
         &arguments.caption,
         |out, width| terminal::write(&entries, &changes, out, width),
         |out| json::write_gate(&entries, out),
-    )?;
+    );
+    accepted.and(written)?;
     answer(&ran, &entries)
 }
 
@@ -89,6 +87,11 @@ fn check(arguments: &Arguments) -> Result<Vec<Ran>, Failure> {
     let subjects = chosen(&file, arguments)?;
     if let Some(out) = &arguments.out {
         prepare(out).map_err(|error| Failure::Unusable(error.to_string()))?;
+    }
+    if arguments.bless {
+        for subject in &subjects {
+            expectations_at(&subject.expectations)?;
+        }
     }
     let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let options = GateOptions {
@@ -127,48 +130,69 @@ fn chosen<'a>(file: &'a GateFile, arguments: &Arguments) -> Result<Vec<&'a GateS
         .collect())
 }
 
-/// What was changed for one subject.
-type Change<'a> = (&'a str, &'a [String]);
+/// Makes sure that expectations can be written here, so that nobody finds out after the checks that they cannot be.
+fn expectations_at(path: &Path) -> Result<Output, Failure> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let made = match directory.as_os_str().is_empty() {
+        true => Ok(()),
+        false => std::fs::create_dir_all(directory),
+    };
+    made.and_then(|()| Output::at(path))
+        .map_err(|error| unwritable(path, &error))
+}
 
-/// Writes what was blessed: the entries as they stand then, and the changes.
-fn bless<'a>(
-    ran: &'a [Ran],
-    arguments: &Arguments,
-) -> Result<(Vec<Entry>, Vec<Change<'a>>), Failure> {
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Unusable(format!(
+        "cannot write {}: {error}: make it writable, or name another file with `expectations`",
+        path.display()
+    ))
+}
+
+/// Writes what was blessed; what cannot be written keeps none of the others from being written.
+///
+/// Gives the entries as they stand then, and what was changed for each subject.
+fn accept(ran: &[Ran]) -> (Vec<Entry>, Vec<terminal::Changes<'_>>, Result<(), Failure>) {
     let mut entries: Vec<Entry> = ran.iter().map(|ran| ran.entry.clone()).collect();
     let mut changes = Vec::new();
-    if !arguments.bless {
-        return Ok((entries, changes));
-    }
-    let file = GateFile::read(&arguments.file)?;
+    let mut result = Ok(());
     for (ran, entry) in ran.iter().zip(&mut entries) {
-        let subject = file.subjects.iter().find(|of| of.name == entry.name);
-        let (Some(blessed), Some(subject)) = (&ran.blessed, subject) else {
+        let Some(blessed) = &ran.blessed else {
             continue;
         };
-        if let Some(directory) = subject.expectations.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| {
-                Failure::Unusable(format!("cannot make {}: {error}", directory.display()))
-            })?;
+        let path = &blessed.path;
+        let written = expectations_at(path).and_then(|mut file| {
+            let put = file.put(blessed.text.as_bytes());
+            put.map_err(|error| unwritable(path, &error))
+        });
+        if written.is_ok() {
+            changes.push((ran.entry.name.as_str(), &blessed.changes[..]));
+            entry.judgement = Some(blessed.judgement.clone());
         }
-        Output::open(Some(&subject.expectations))?
-            .write(|out| out.write_all(blessed.text.as_bytes()))?;
-        changes.push((ran.entry.name.as_str(), &blessed.changes[..]));
-        if let Some(judgement) = &mut entry.judgement {
-            judgement.verdict = Standing::Pass;
-            judgement.complaints.clear();
-        }
+        result = result.and(written);
     }
-    Ok((entries, changes))
+    (entries, changes, result)
 }
 
 fn answer(ran: &[Ran], entries: &[Entry]) -> Result<Answer, Failure> {
-    let failed: Vec<&Ran> = ran.iter().filter(|ran| ran.error.is_some()).collect();
-    if !failed.is_empty() {
-        let names: Vec<&str> = failed.iter().map(|ran| ran.entry.name.as_str()).collect();
-        let line = format!("could not be checked: {}", names.join(", "));
-        let internal = |ran: &&Ran| matches!(ran.error, Some(CheckError::Internal(_)));
-        return Err(match failed.iter().any(internal) {
+    let errors = || {
+        ran.iter()
+            .filter_map(|ran| Some((ran, ran.error.as_ref()?)))
+    };
+    let unchecked: Vec<&str> = errors()
+        .filter(|(ran, _)| ran.entry.report.is_none())
+        .map(|(ran, _)| ran.entry.name.as_str())
+        .collect();
+    let mut lines = Vec::new();
+    if !unchecked.is_empty() {
+        lines.push(format!("could not be checked: {}", unchecked.join(", ")));
+    }
+    let unkept = errors().filter(|(ran, _)| ran.entry.report.is_some());
+    lines.extend(unkept.map(|(_, error)| error.to_string()));
+    if !lines.is_empty() {
+        let line = lines.join("; ");
+        let is_internal =
+            |error: &RanError| matches!(error, RanError::Check(CheckError::Internal(_)));
+        return Err(match errors().any(|(_, error)| is_internal(error)) {
             true => Failure::Internal(line),
             false => Failure::Unusable(line),
         });

@@ -22,26 +22,28 @@ impl Output {
     /// Standard output, or the file at this path. That it can be written is tried now: it would be a pity to find out
     /// later that it cannot be.
     pub fn open(path: Option<&Path>) -> Result<Output, Failure> {
-        let Some(path) = path else {
-            return Ok(Output::Standard);
-        };
-        let output = match path.metadata() {
+        match path {
+            Some(path) => Output::at(path).map_err(|error| unwritable(path, &error)),
+            None => Ok(Output::Standard),
+        }
+    }
+
+    /// The file at this path, which can be written.
+    pub fn at(path: &Path) -> io::Result<Output> {
+        match path.metadata() {
             Ok(metadata) => {
-                let file = File::options().append(true).open(path);
-                file.and_then(|file| {
-                    if metadata.is_file() && !is_descriptor(path) {
-                        path.canonicalize().map(Output::File)
-                    } else {
-                        Ok(Output::Stream(file, path.to_owned()))
-                    }
-                })
+                let file = File::options().append(true).open(path)?;
+                if metadata.is_file() && !is_descriptor(path) {
+                    path.canonicalize().map(Output::File)
+                } else {
+                    Ok(Output::Stream(file, path.to_owned()))
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tempfile::tempfile_in(directory_of(path)).map(|_| Output::File(path.to_owned()))
             }
             Err(error) => Err(error),
-        };
-        output.map_err(|error| unwritable(path, &error))
+        }
     }
 
     /// The columns there are.
@@ -62,21 +64,25 @@ impl Output {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let mut text = Vec::new();
-        let result = write(&mut text).and_then(|()| match self {
-            Output::Standard => {
-                let mut out = anstream::stdout();
-                out.write_all(&text).and_then(|()| out.flush())
-            }
-            Output::Stream(file, _) => anstream::AutoStream::never(file).write_all(&text),
-            Output::File(path) => replace(path, &text),
-        });
-        match result {
+        match write(&mut text).and_then(|()| self.put(&text)) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(match self {
                 Output::Standard => unwritable(Path::new("standard output"), &error),
                 Output::Stream(_, path) | Output::File(path) => unwritable(path, &error),
             }),
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes a text as it is, but for its colours.
+    pub fn put(&mut self, text: &[u8]) -> io::Result<()> {
+        match self {
+            Output::Standard => {
+                let mut out = anstream::stdout();
+                out.write_all(text).and_then(|()| out.flush())
+            }
+            Output::Stream(file, _) => anstream::AutoStream::never(file).write_all(text),
+            Output::File(path) => replace(path, text),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::GateError;
 use super::file::one_line;
-use crate::spec::RuleId;
+use crate::spec::{Catalogue, Level, RuleId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +17,9 @@ pub struct Expectations {
     /// The choices that it is known to make; those not listed may be any.
     #[serde(default)]
     pub facts: BTreeMap<RuleId, String>,
+    /// The file as it stands; none if there is none.
+    #[serde(skip)]
+    pub text: Option<String>,
 }
 
 /// A rule that a subject is known to break.
@@ -43,7 +46,9 @@ impl Expectations {
         let name = path.display();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Expectations::default());
+            }
             Err(error) => {
                 return Err(GateError(format!(
                     "cannot read {name}: {error}: name another file with `expectations`"
@@ -54,8 +59,9 @@ impl Expectations {
     }
 
     pub(super) fn parse(text: &str) -> Result<Expectations, String> {
-        let expectations: Expectations =
+        let mut expectations: Expectations =
             toml::from_str(text).map_err(|error| one_line(text, &error))?;
+        expectations.text = Some(text.into());
         for (index, deviation) in expectations.deviations.iter().enumerate() {
             let rule = deviation.rule;
             if expectations.deviations[..index]
@@ -73,8 +79,19 @@ impl Expectations {
                 ));
             }
         }
+        if let Some(rule) = expectations.facts.keys().find(|&&rule| !is_of_fact(rule)) {
+            return Err(format!(
+                "{rule} is no fact: list it as [[deviation]] if it is known to be broken, or remove it"
+            ));
+        }
         Ok(expectations)
     }
+}
+
+/// Whether a rule is of level `fact` in some profile.
+fn is_of_fact(rule: RuleId) -> bool {
+    let rule = Catalogue::embedded().rule(rule);
+    rule.level == Level::Fact || rule.levels.values().any(|&level| level == Level::Fact)
 }
 
 #[cfg(test)]
@@ -120,6 +137,7 @@ mod tests {
             ),
             ("[[deviation]]\nrule = \"calloc-zero\"".into(), "reason"),
             ("[facts]\nmalloc-zero = \"\"".into(), "malloc-zero"),
+            ("[facts]\ncalloc-zero = \"\"".into(), "no fact"),
         ] {
             let error = Expectations::parse(&text).expect_err(&text);
             assert!(error.contains(says) && !error.contains('\n'), "{error}");

@@ -2,7 +2,9 @@
 
 use super::GateError;
 use crate::pymalloc::Edition;
-use crate::run::{CheckOptions, Names, SubjectSpec};
+use crate::run::{CheckError, CheckOptions, Names, SubjectSpec};
+use crate::spec::Catalogue;
+use crate::subject::mutants::Mutant;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,7 @@ pub struct GateSubject {
     pub options: CheckOptions,
     /// What is expected of it; the file may be missing, then nothing is.
     pub expectations: PathBuf,
-    /// The Debian package that has it.
+    /// The Debian package that has it; one that is not installed is no mistake then.
     pub package: Option<String>,
 }
 
@@ -44,7 +46,10 @@ impl GateSubject {
         }
         Some(match &self.package {
             Some(package) => format!("not installed: apt-get install {package}"),
-            None => format!("not installed: there is no {}", path.display()),
+            None => format!(
+                "there is no {}: mend `subject`, or name the `package` that has it",
+                path.display()
+            ),
         })
     }
 }
@@ -112,6 +117,16 @@ impl GateFile {
             let subject = entry
                 .subject(entries.time, directory)
                 .map_err(|error| format!("subject {name}: {error}"))?;
+            let other = subjects
+                .iter()
+                .find(|other| other.expectations == subject.expectations);
+            if let Some(other) = other {
+                return Err(format!(
+                    "subjects {} and {name} share {}: give each `expectations` of its own",
+                    other.name,
+                    subject.expectations.display()
+                ));
+            }
             subjects.push(subject);
         }
         if subjects.is_empty() {
@@ -148,6 +163,13 @@ impl Entry {
             .expectations
             .clone()
             .unwrap_or_else(|| format!("expectations/{}.toml", self.name).into());
+        if expectations.file_name().is_none() {
+            return Err("`expectations` names no file: give a path, or leave it out".into());
+        }
+        if let Some(profile) = &self.profile {
+            let known = Catalogue::embedded().profile(profile);
+            known.map_err(|unknown| unknown.to_string())?;
+        }
         Ok(GateSubject {
             options: CheckOptions {
                 subject: self.spec(directory)?,
@@ -175,6 +197,10 @@ impl Entry {
         let spec = match (self.subject.as_str(), self.subject.strip_prefix("mutant:")) {
             ("reference", _) => SubjectSpec::Reference(edition),
             ("system", _) => SubjectSpec::System,
+            (_, Some(name)) if Mutant::named(name).is_none() => {
+                let name = name.to_owned();
+                return Err(CheckError::UnknownMutant { name }.to_string());
+            }
             (_, Some(mutant)) => SubjectSpec::Mutant(mutant.to_owned()),
             (path, None) => {
                 return Ok(SubjectSpec::Library {
@@ -282,6 +308,19 @@ mod tests {
             ),
             (subject("subject = \"system\"\ncolour = 1"), "line 4"),
             (subject("subject = \"system\"\n").repeat(2), "named x"),
+            (subject("subject = \"system\"\nprofile = \"c18\""), "c18"),
+            (subject("subject = \"mutant:no\""), "no mutant"),
+            (
+                subject("subject = \"system\"\nexpectations = \"\""),
+                "names no file",
+            ),
+            (
+                format!(
+                    "{}\n[[subject]]\nname = \"y\"\nsubject = \"system\"\nexpectations = \"./expectations/x.toml\"",
+                    subject("subject = \"reference\"")
+                ),
+                "share",
+            ),
             (
                 "[[subject]]\nname = \"../x\"\nsubject = \"system\"".into(),
                 "no name",

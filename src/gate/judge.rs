@@ -11,34 +11,18 @@ use std::path::Path;
 pub fn judge(document: &Document, expected: &Expectations, file: &Path) -> Judgement {
     let file = file.display().to_string();
     let mut complaints: Vec<Complaint> = new_deviations(document, expected, &file);
-    let mut known = Vec::new();
+    let (mut known, mut unseen) = (Vec::new(), Vec::new());
     for deviation in &expected.deviations {
         match gone(document, deviation, &file) {
-            Some(message) => complaints.push(complaint(
-                ComplaintKind::GoneDeviation,
-                deviation.rule,
-                message,
-            )),
-            None if is_broken(document, deviation.rule) => known.push(Known {
-                rule: deviation.rule.to_string(),
-                reason: match deviation.reason.trim() {
-                    "" => "no reason is given yet".into(),
-                    reason => reason.into(),
-                },
-                link: deviation.link.clone(),
-            }),
-            None => (),
+            Some((kind, message)) => complaints.push(complaint(kind, deviation.rule, message)),
+            None if is_broken(document, deviation.rule) => known.push(known_as(deviation)),
+            None => unseen.push(known_as(deviation)),
         }
     }
     for (&rule, fact) in &expected.facts {
-        let seen = document.facts.get(rule.as_str());
-        if seen != Some(fact) {
-            let seen = match seen {
-                Some(seen) => format!("seen was \"{seen}\""),
-                None => "nothing was seen of it".into(),
-            };
-            let message = format!("{rule}: {file} has \"{fact}\", {seen}");
-            complaints.push(complaint(ComplaintKind::ChangedFact, rule, message));
+        if let Some((kind, why)) = changed(document, rule, fact) {
+            let message = format!("{rule}: {file} has \"{fact}\", {why}");
+            complaints.push(complaint(kind, rule, message));
         }
     }
     Judgement {
@@ -49,6 +33,19 @@ pub fn judge(document: &Document, expected: &Expectations, file: &Path) -> Judge
         note: None,
         complaints,
         known,
+        unseen,
+    }
+}
+
+fn known_as(deviation: &Deviation) -> Known {
+    Known {
+        rule: deviation.rule.to_string(),
+        reason: match deviation.reason.trim() {
+            "" => "no reason is given yet".into(),
+            reason => reason.into(),
+        },
+        link: deviation.link.clone(),
+        flaky: deviation.flaky,
     }
 }
 
@@ -83,27 +80,62 @@ fn is_broken(document: &Document, rule: RuleId) -> bool {
         .is_some_and(|rule| rule.verdict == RuleVerdict::Fail)
 }
 
-/// Why a deviation must not be listed any more.
-fn gone(document: &Document, deviation: &Deviation, file: &str) -> Option<String> {
+/// Why a deviation is not as listed: it is gone, or nobody can tell.
+fn gone(document: &Document, deviation: &Deviation, file: &str) -> Option<(ComplaintKind, String)> {
     let rule = deviation.rule;
     let Some(seen) = document.rule(rule.as_str()) else {
-        return Some(format!(
-            "{rule} is no rule of profile {}: remove it from {file}",
-            document.profile
+        let profile = &document.profile;
+        return Some((
+            ComplaintKind::GoneDeviation,
+            format!("{rule} is no rule of profile {profile}: remove it from {file}"),
         ));
     };
     match seen.verdict {
         RuleVerdict::Fail => None,
         RuleVerdict::NotApplicable => {
             let reason = seen.reason.as_deref().unwrap_or("not applicable");
-            Some(format!(
-                "{rule} no longer applies, {reason}: remove it from {file}"
+            // What is seen now and then may be back when the rule applies again.
+            let kind = match deviation.flaky {
+                Some(_) => ComplaintKind::NotExercised,
+                None => ComplaintKind::GoneDeviation,
+            };
+            Some((
+                kind,
+                format!("{rule} no longer applies, {reason}: remove it from {file}"),
             ))
         }
         _ if deviation.flaky.is_some() => None,
-        RuleVerdict::Pass => Some(format!("{rule} now passes: remove it from {file}")),
-        RuleVerdict::NotExercised => Some(format!(
-            "{rule} was not put to the test: give the subject more `time`, or remove the rule from {file}"
+        RuleVerdict::Pass => Some((
+            ComplaintKind::GoneDeviation,
+            format!("{rule} now passes: remove it from {file}"),
+        )),
+        RuleVerdict::NotExercised => Some((
+            ComplaintKind::NotExercised,
+            format!(
+                "{rule} was not put to the test: give the subject more `time`, or remove the rule from {file}"
+            ),
+        )),
+    }
+}
+
+/// Why a fact is not as recorded: it has changed, or nobody can tell.
+fn changed(document: &Document, rule: RuleId, fact: &str) -> Option<(ComplaintKind, String)> {
+    let verdict = document.rule(rule.as_str()).map(|rule| rule.verdict);
+    match (document.facts.get(rule.as_str()), verdict) {
+        (Some(seen), _) if seen == fact => None,
+        (Some(seen), _) => Some((ComplaintKind::ChangedFact, format!("seen was \"{seen}\""))),
+        (None, None) => {
+            let profile = &document.profile;
+            let why = format!("which is no rule of profile {profile}: remove it");
+            Some((ComplaintKind::ChangedFact, why))
+        }
+        (None, Some(RuleVerdict::NotApplicable)) => Some((
+            ComplaintKind::ChangedFact,
+            "which no longer applies: remove it".into(),
+        )),
+        (None, Some(_)) => Some((
+            ComplaintKind::NotExercised,
+            "nothing was seen of it: give the subject more `time`, or remove it".into(),
         )),
     }
 }
@@ -180,16 +212,29 @@ mod tests {
         );
         let flaky = judged(&format!("{more}flaky = 0.3\n{ALL}"));
         assert_eq!((flaky.verdict, flaky.known.len()), (Standing::Pass, 3));
+        let unseen: Vec<(&str, Option<f64>)> = flaky
+            .unseen
+            .iter()
+            .map(|of| (of.rule.as_str(), of.flaky))
+            .collect();
+        assert_eq!(unseen, [("disjoint", Some(0.3))]);
     }
 
     #[test]
     fn what_cannot_be_seen_is_not_expected() {
-        for (rule, says) in [
-            ("calloc-zero-after-oom", "not put to the test"),
-            ("reallocarray-overflow", "no longer applies"),
-            ("align-pymalloc", "no rule of profile"),
+        let (gone, idle) = (ComplaintKind::GoneDeviation, ComplaintKind::NotExercised);
+        for (rule, flaky, kind, says) in [
+            ("calloc-zero-after-oom", "", idle, "not put to the test"),
+            ("reallocarray-overflow", "", gone, "no longer applies"),
+            (
+                "reallocarray-overflow",
+                "flaky = 0.5",
+                idle,
+                "no longer applies",
+            ),
+            ("align-pymalloc", "", gone, "no rule of profile"),
         ] {
-            let text = format!("[[deviation]]\nrule = \"{rule}\"\nreason = \"x\"\n{ALL}");
+            let text = format!("[[deviation]]\nrule = \"{rule}\"\nreason = \"x\"\n{flaky}\n{ALL}");
             let judgement = judged(&text);
             let messages: Vec<&str> = judgement
                 .complaints
@@ -200,6 +245,7 @@ mod tests {
                 messages.len() == 1 && messages[0].contains(says),
                 "{messages:?}"
             );
+            assert_eq!(kinds(&judgement), [(kind, rule)]);
         }
     }
 
@@ -214,8 +260,15 @@ mod tests {
         assert!(
             unseen.complaints[0]
                 .message
-                .ends_with("nothing was seen of it"),
+                .ends_with("no rule of profile linux: remove it"),
             "{unseen:?}"
+        );
+        let mut document = sample::document();
+        document.facts.clear();
+        let expected = Expectations::parse(ALL).expect("sound expectations");
+        assert_eq!(
+            kinds(&judge(&document, &expected, Path::new("x.toml"))),
+            [(ComplaintKind::NotExercised, "malloc-zero-choice")]
         );
     }
 }

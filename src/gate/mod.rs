@@ -12,7 +12,7 @@ mod run;
 
 pub use bless::Blessed;
 pub use file::{GateFile, GateSubject};
-pub use run::{GateOptions, Ran, Shard, run};
+pub use run::{GateOptions, Ran, RanError, Shard, run};
 
 /// Why a file of the gate cannot be used: one line that says what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use super::judge::judge;
 use super::{GateError, GateSubject};
 use crate::report::Report;
 use crate::report::document::{Complaint, ComplaintKind, Document, Entry, Judgement, Standing};
-use crate::report::save::save;
+use crate::report::save::{SaveError, save};
 use crate::run::{CheckError, check};
 use crate::spec::Catalogue;
 use std::path::PathBuf;
@@ -32,18 +32,34 @@ pub struct GateOptions {
 pub struct Ran {
     /// What is reported of it.
     pub entry: Entry,
-    /// Its expectations as they should be, if they were to be written.
+    /// Its expectations as they should be, if they are to be written.
     pub blessed: Option<Blessed>,
-    /// Why it could not be checked.
-    pub error: Option<CheckError>,
+    /// What went wrong.
+    pub error: Option<RanError>,
+}
+
+/// Why a subject could not be checked, or what came of it could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RanError {
+    /// It is not there, and no package has it.
+    #[error("{0}")]
+    Missing(String),
+    /// It cannot be checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// Its findings cannot be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// Its expectations cannot be changed.
+    #[error(transparent)]
+    Bless(#[from] GateError),
 }
 
 /// Checks subjects and judges them, telling of each as it is done; in the order given.
 ///
 /// # Errors
 ///
-/// A file of expectations cannot be used, or files cannot be written. A subject that cannot be checked is no error: the
-/// others go on.
+/// A file of expectations cannot be used. What goes wrong with one subject is no error: the others go on.
 pub fn run(
     subjects: &[&GateSubject],
     options: &GateOptions,
@@ -75,35 +91,27 @@ pub fn run(
         }
         drop(sender);
         for (index, ran) in receiver {
-            if let Ok(ran) = &ran {
-                tell(ran);
-            }
+            tell(&ran);
             results.push((index, ran));
         }
     });
     results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, ran)| ran).collect()
+    Ok(results.into_iter().map(|(_, ran)| ran).collect())
 }
 
-fn one(
-    subject: &GateSubject,
-    expected: &Expectations,
-    options: &GateOptions,
-) -> Result<Ran, GateError> {
+fn one(subject: &GateSubject, expected: &Expectations, options: &GateOptions) -> Ran {
     if let Some(why) = subject.missing() {
-        let (verdict, kind) = match options.require {
-            true => (Standing::Fail, Some(ComplaintKind::NotInstalled)),
-            false => (Standing::Skipped, None),
+        let (verdict, kind) = match (&subject.package, options.require) {
+            // Nobody can install it: the path is wrong, or it was not built.
+            (None, _) => return failed(subject, RanError::Missing(why)),
+            (Some(_), true) => (Standing::Fail, Some(ComplaintKind::NotInstalled)),
+            (Some(_), false) => (Standing::Skipped, None),
         };
-        return Ok(unchecked(subject, verdict, kind, why, None));
+        return unchecked(subject, verdict, kind, why, None);
     }
     let result = match check(&subject.options, &mut |_| {}) {
         Ok(result) => result,
-        Err(error) => {
-            let why = error.to_string();
-            let kind = Some(ComplaintKind::Unusable);
-            return Ok(unchecked(subject, Standing::Error, kind, why, Some(error)));
-        }
+        Err(error) => return failed(subject, error.into()),
     };
     let mut report = Report {
         result: &result,
@@ -112,27 +120,37 @@ fn one(
         strict: subject.options.strict,
     };
     let saved = match &options.out {
-        Some(out) if !result.cases.is_empty() => {
-            save(&report, &out.join(&subject.name)).map_err(|error| GateError(error.to_string()))?
-        }
-        _ => Vec::new(),
+        Some(out) if !result.cases.is_empty() => save(&report, &out.join(&subject.name)),
+        _ => Ok(Vec::new()),
     };
-    report.saved = &saved;
+    report.saved = saved.as_deref().unwrap_or_default();
     let document = Document::new(&report);
-    let judgement = judge(&document, expected, &subject.expectations);
+    let file = &subject.expectations;
+    let judgement = judge(&document, expected, file);
     let blessed = match options.bless {
-        true => bless(&subject.expectations, &document, &judgement)?,
-        false => None,
+        true => bless(file, expected.text.as_deref(), &document, &judgement),
+        false => Ok(None),
     };
-    Ok(Ran {
+    let (blessed, error) = match (blessed, saved) {
+        (Err(error), _) => (None, Some(error.into())),
+        (Ok(blessed), saved) => (blessed, saved.err().map(RanError::from)),
+    };
+    Ran {
         entry: Entry {
             name: subject.name.clone(),
             judgement: Some(judgement),
             report: Some(document),
         },
         blessed,
-        error: None,
-    })
+        error,
+    }
+}
+
+/// A subject that cannot be checked.
+fn failed(subject: &GateSubject, error: RanError) -> Ran {
+    let kind = Some(ComplaintKind::Unusable);
+    let why = error.to_string();
+    unchecked(subject, Standing::Error, kind, why, Some(error))
 }
 
 fn unchecked(
@@ -140,7 +158,7 @@ fn unchecked(
     verdict: Standing,
     kind: Option<ComplaintKind>,
     why: String,
-    error: Option<CheckError>,
+    error: Option<RanError>,
 ) -> Ran {
     let complaint = kind.map(|kind| Complaint {
         kind,
@@ -152,6 +170,7 @@ fn unchecked(
         note: complaint.is_none().then_some(why),
         complaints: complaint.into_iter().collect(),
         known: Vec::new(),
+        unseen: Vec::new(),
     };
     Ran {
         entry: Entry {

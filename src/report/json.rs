@@ -42,12 +42,49 @@ pub fn standing(entries: &[Entry]) -> Standing {
         .unwrap_or(Standing::Pass)
 }
 
-#[derive(Serialize)]
-struct Failure<'a> {
+/// The report of what could not be done.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Failure<'a> {
+    /// `allocspec`.
     tool: &'static str,
+    /// The version of `allocspec`.
     version: &'static str,
-    verdict: &'static str,
+    /// That there is none.
+    verdict: NoVerdict,
+    /// Why, in a line.
     error: &'a str,
+}
+
+impl<'a> Failure<'a> {
+    /// The report of this error.
+    pub fn new(error: &'a str) -> Failure<'a> {
+        Failure {
+            tool: TOOL,
+            version: VERSION,
+            verdict: NoVerdict::Error,
+            error,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum NoVerdict {
+    /// The subject or the arguments could not be used.
+    Error,
+}
+
+/// What a file that was asked for has in it: a report, or why there is none.
+#[cfg(test)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub(super) enum File<'a, T> {
+    /// The report.
+    Report(T),
+    /// Why there is none.
+    Failure(Failure<'a>),
 }
 
 /// Writes the report of a check.
@@ -74,13 +111,7 @@ pub fn write_gate(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
 ///
 /// Those of the writer.
 pub fn write_error(error: &str, out: &mut dyn Write) -> io::Result<()> {
-    let failure = Failure {
-        tool: TOOL,
-        version: VERSION,
-        verdict: "error",
-        error,
-    };
-    write_line(&failure, out)
+    write_line(&Failure::new(error), out)
 }
 
 fn write_line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {

@@ -47,11 +47,12 @@ fn suite(entry: &Entry) -> TestSuite {
 fn case(entry: &Entry, document: &Document, rule: &Rule) -> TestCase {
     let mut findings = document.findings.iter().filter(|of| of.rule == rule.id);
     let known = entry.known(rule.id);
-    let status = match (rule.verdict, findings.next()) {
-        (RuleVerdict::Fail, Some(finding)) => match known {
-            Some(known) => skipped(&format!("known deviation: {}", known.reason)),
-            None if entry.judgement.is_some() || finding.breaks => failed(finding),
-            None => TestCaseStatus::success(),
+    let counts = entry.judgement.is_some() || document.breaks(rule.level);
+    let status = match (rule.verdict, known) {
+        (RuleVerdict::Fail, Some(known)) => skipped(&format!("known deviation: {}", known.why())),
+        (RuleVerdict::Fail, None) if counts => match findings.next() {
+            Some(finding) => failed(finding),
+            None => broken(rule),
         },
         (RuleVerdict::Fail, None) | (RuleVerdict::Pass, _) => TestCaseStatus::success(),
         (RuleVerdict::NotExercised, _) => skipped("never put to the test"),
@@ -84,6 +85,14 @@ fn failed(finding: &Finding) -> TestCaseStatus {
     status.set_type(finding.level.as_str());
     status.set_message(finding.message.as_str());
     status.set_description(format!("{}\n{}\n", finding.program, finding.replay));
+    status
+}
+
+/// A broken rule of which nothing more is known.
+fn broken(rule: &Rule) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    status.set_type(rule.level.as_str());
+    status.set_message(format!("broken: {}", rule.statement));
     status
 }
 
@@ -127,6 +136,15 @@ mod tests {
     #[test]
     fn a_check() {
         insta::assert_snapshot!(written(&[Entry::of(sample::document())]));
+    }
+
+    #[test]
+    fn a_broken_rule_without_a_finding_fails() {
+        let mut document = sample::document();
+        document.findings.clear();
+        let text = written(&[Entry::of(document)]);
+        assert!(text.contains("broken: When realloc cannot"), "{text}");
+        assert_eq!(text.matches("<failure").count(), 2, "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The report for the page of a build: Markdown as GitHub reads it.
 
-use super::document::{Document, Entry, Finding, Judgement, Standing};
+use super::document::{Document, Entry, Finding, Judgement, Known, Standing};
 use super::words::{count, thousands};
 use std::io::{self, Write};
 
@@ -33,12 +33,11 @@ pub fn write(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
 fn row(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     let name = cell(&entry.name);
     let Some(document) = &entry.report else {
-        let (standing, note) = match &entry.judgement {
-            Some(judgement) => (judgement.verdict.as_str(), judgement.note.as_deref()),
-            None => ("error", None),
+        let verdict = match &entry.judgement {
+            Some(judgement) => unchecked(judgement),
+            None => "❌ error".into(),
         };
-        let note = cell(note.unwrap_or_default());
-        return writeln!(out, "| {name} | {standing}: {note} | | | | | | |");
+        return writeln!(out, "| {name} | {} | | | | | | |", cell(&verdict));
     };
     let tally = document.tally;
     let verdict = match &entry.judgement {
@@ -72,9 +71,29 @@ fn gate_verdict(judgement: &Judgement) -> String {
     }
 }
 
+/// How a subject without a report stands, and why.
+fn unchecked(judgement: &Judgement) -> String {
+    let complaints = judgement.complaints.iter().map(|of| of.message.as_str());
+    let why: Vec<&str> = judgement
+        .note
+        .as_deref()
+        .into_iter()
+        .chain(complaints)
+        .collect();
+    let mark = match judgement.verdict {
+        Standing::Fail | Standing::Error => "❌ ",
+        Standing::Pass | Standing::Skipped => "",
+    };
+    format!("{mark}{}: {}", judgement.verdict.as_str(), why.join("; "))
+}
+
 fn details(entry: &Entry, named: bool, out: &mut dyn Write) -> io::Result<()> {
     let complaints = entry.judgement.iter().flat_map(|of| &of.complaints);
-    let complaints: Vec<String> = complaints.map(|of| of.message.clone()).collect();
+    let unseen = entry.judgement.iter().flat_map(|of| &of.unseen);
+    let complaints: Vec<String> = complaints
+        .map(|of| of.message.clone())
+        .chain(unseen.map(Known::not_seen))
+        .collect();
     let Some(document) = &entry.report else {
         return Ok(());
     };
@@ -129,7 +148,7 @@ fn write_finding(
             .link
             .as_ref()
             .map_or(String::new(), |link| format!(" <{link}>"));
-        writeln!(out, "Known: {}{link}\n", known.reason)?;
+        writeln!(out, "Known: {}{link}\n", known.why())?;
     }
     writeln!(out, "```")?;
     for line in &finding.listing {
@@ -155,6 +174,7 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::document::{Complaint, ComplaintKind};
     use crate::report::sample;
 
     fn written(entries: &[Entry]) -> String {
@@ -171,5 +191,23 @@ mod tests {
     #[test]
     fn a_gate() {
         insta::assert_snapshot!(written(&sample::entries()));
+    }
+
+    #[test]
+    fn why_a_subject_was_not_checked() {
+        let mut entries = sample::entries();
+        let judgement = entries[1].judgement.as_mut().expect("a judgement");
+        judgement.verdict = Standing::Error;
+        judgement.note = None;
+        judgement.complaints = vec![Complaint {
+            kind: ComplaintKind::Unusable,
+            rule: None,
+            message: "no | library".into(),
+        }];
+        let text = written(&entries);
+        assert!(
+            text.contains("| absent | ❌ error: no \\| library |"),
+            "{text}"
+        );
     }
 }

@@ -221,6 +221,13 @@ pub fn entries() -> Vec<Entry> {
                 rule: RuleId::MallocErrno.to_string(),
                 reason: "errno is not documented to be set".into(),
                 link: Some("https://example.org/1".into()),
+                flaky: None,
+            }],
+            unseen: vec![Known {
+                rule: RuleId::ErrnoSuccess.to_string(),
+                reason: "the first call may leave ENOENT".into(),
+                link: None,
+                flaky: Some(0.9),
             }],
         }),
         report: Some(document()),
@@ -232,6 +239,7 @@ pub fn entries() -> Vec<Entry> {
             note: Some("not installed: apt-get install libabsent1".into()),
             complaints: Vec::new(),
             known: Vec::new(),
+            unseen: Vec::new(),
         }),
         report: None,
     };

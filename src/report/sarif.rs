@@ -40,7 +40,8 @@ fn run(entry: &Entry, document: &Document) -> Value {
                 "rules": document.rules.iter().map(rule).collect::<Vec<Value>>(),
             }
         },
-        "automationDetails": { "id": format!("allocspec/{}/{}", document.profile, entry.name) },
+        // What stands before the last slash is the category: subjects of one log are told apart by it.
+        "automationDetails": { "id": format!("allocspec/{}/{}/", document.profile, entry.name) },
         "results": results,
     })
 }
@@ -103,7 +104,7 @@ fn result(entry: &Entry, document: &Document, finding: &Finding) -> Value {
         result["ruleIndex"] = index.into();
     }
     if let Some(known) = entry.known(finding.rule) {
-        result["suppressions"] = json!([{ "kind": "external", "justification": known.reason }]);
+        result["suppressions"] = json!([{ "kind": "external", "justification": known.why() }]);
     }
     result
 }
@@ -141,6 +142,10 @@ mod tests {
             .map(|result| &result["ruleId"])
             .collect();
         assert_eq!(suppressed, ["malloc-errno"]);
+        assert_eq!(
+            log["runs"][0]["automationDetails"]["id"],
+            "allocspec/linux/fast/"
+        );
         let driver = &log["runs"][0]["tool"]["driver"];
         for result in results {
             let index = result["ruleIndex"].as_u64().expect("the rule is listed") as usize;

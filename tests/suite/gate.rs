@@ -130,7 +130,11 @@ fn json(path: &Path) -> Value {
 }
 
 fn assert_valid(schema: &str, instance: &Value) {
-    let schema = json(&Path::new(env!("CARGO_MANIFEST_DIR")).join(schema));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(schema);
+    let text = fs::read_to_string(path).expect("the schema is there");
+    // A pattern in that of SARIF closes a bracket that it never opened; no report names a language.
+    let text = text.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
+    let schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("a sound schema");
     let errors: Vec<String> = validator
         .iter_errors(instance)
@@ -168,6 +172,7 @@ fn one_check_in_every_form() {
             .is_some_and(|findings| !findings.is_empty())
     );
     let sarif = json(&room.path("report.sarif"));
+    assert_valid("tests/schema/sarif-2.1.0.json", &sarif);
     let results = sarif["runs"][0]["results"].as_array().expect("results");
     assert!(
         results
@@ -204,7 +209,7 @@ fn the_action_writes_its_reports() {
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/action");
     let known = room.path("known.toml");
-    let act = |expectations: &Path| {
+    let act = |expectations: &Path, time: &str| {
         let mut command = std::process::Command::new("bash");
         room.furnish(&mut command);
         command
@@ -213,14 +218,19 @@ fn the_action_writes_its_reports() {
             .env("SUBJECT", &library)
             .env("PROFILE", "c17")
             .env("EXPECTATIONS", expectations)
-            .env("SECONDS_EACH", "1.5")
+            .env("SECONDS_EACH", time)
             .env("OUTPUT", room.path("reports"))
             .env("GITHUB_OUTPUT", room.path("output"))
             .env("GITHUB_STEP_SUMMARY", room.path("summary"));
         let run = room.run(command);
         (run.status, format!("{}{}", run.stdout, run.stderr))
     };
-    let (status, text) = act(Path::new(""));
+    for time in ["", "2m"] {
+        let (status, text) = act(Path::new(""), time);
+        assert_eq!(status, Some(2), "{text}");
+        assert!(text.contains("give a number of seconds"), "{text}");
+    }
+    let (status, text) = act(Path::new(""), "1.5");
     assert_eq!(status, Some(1), "{text}");
     let output = fs::read_to_string(room.path("output")).expect("outputs were set");
     for line in output.lines() {
@@ -240,9 +250,9 @@ fn the_action_writes_its_reports() {
 
     let text = "[[deviation]]\nrule = \"calloc-wrap\"\nreason = \"known\"\n";
     fs::write(&known, text).expect("room for a file");
-    let (status, text) = act(&known);
+    let (status, text) = act(&known, "1.5");
     assert_eq!(status, Some(0), "{text}");
     assert!(text.contains("1 as expected"), "{text}");
     fs::write(&known, "").expect("room for a file");
-    assert_eq!(act(&known).0, Some(1));
+    assert_eq!(act(&known, "1.5").0, Some(1));
 }

@@ -144,6 +144,7 @@ fn the_page_works_and_asks_the_network_for_nothing() {
     let mut command = room.command(&["check"]);
     command.arg(&library).args(["--time", "2s", "--format"]);
     command.arg(format!("html={}", page.display()));
+    command.arg("--out").arg(room.path("findings"));
     assert_eq!(room.run(command).status, Some(1));
 
     let text = fs::read_to_string(&page).expect("the page was written");

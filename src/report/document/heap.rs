@@ -274,9 +274,10 @@ fn history(case: &Case) -> Vec<(String, Live)> {
             live.remove(&op.slot);
         } else if gave_block(op, outcome) {
             live.insert(op.slot, (outcome.value, op.size().unwrap_or_default()));
-        } else {
+        } else if !(op.call.allocates() || op.call.reallocates()) {
             continue;
         }
+        // A request that failed changed nothing, which is a thing to see.
         frames.push((line, live.clone()));
     }
     let before = frames.len().saturating_sub(FRAMES - 1);
@@ -298,8 +299,15 @@ mod tests {
             .iter()
             .map(|frame| (frame.operation.as_str(), frame.blocks.len()))
             .collect();
-        assert_eq!(frames, [("p0 = malloc 100", 1), ("p1 = malloc 100", 2)]);
-        let guilty: Vec<&str> = map.frames[1]
+        assert_eq!(
+            frames,
+            [
+                ("p0 = malloc 100", 1),
+                ("p0 = realloc p0 9223372036854775807", 1),
+                ("p1 = malloc 100", 2)
+            ]
+        );
+        let guilty: Vec<&str> = map.frames[2]
             .blocks
             .iter()
             .filter(|block| block.guilty)

@@ -206,8 +206,7 @@ pub struct Finding {
     pub reproduced: bool,
     /// The operations that the program carries out, repetitions counted out.
     pub steps: u64,
-    /// Whether the trace and the C program are in the files that the commands name.
-    #[serde(skip)]
+    /// Whether the trace and the C program are in the files that the commands name; if not, only `--out` writes them.
     pub kept: bool,
     /// The shrunk program as a trace.
     pub program: String,
@@ -229,6 +228,29 @@ pub struct Finding {
     pub expected: String,
     /// What was.
     pub found: String,
+}
+
+impl Finding {
+    /// Whether what the command for showing it again names is there.
+    pub fn is_repeatable(&self) -> bool {
+        self.kept || self.listing.is_empty()
+    }
+
+    /// The command for the C program, if that is there.
+    pub fn compile_kept(&self) -> Option<&str> {
+        self.compile.as_deref().filter(|_| self.kept)
+    }
+
+    /// How to have the files that are not there.
+    pub fn unkept(&self) -> Option<String> {
+        let files = [(!self.listing.is_empty(), "trace"), (self.c.is_some(), "c")];
+        let files: Vec<String> = files
+            .iter()
+            .filter(|(is_there, _)| *is_there && !self.kept)
+            .map(|(_, ending)| format!("{}.{ending}", self.rule))
+            .collect();
+        (!files.is_empty()).then(|| format!("--out DIR writes {}", files.join(" and ")))
+    }
 }
 
 /// A line of a program.
@@ -288,6 +310,8 @@ pub struct Judgement {
     pub complaints: Vec<Complaint>,
     /// The deviations that were expected and seen.
     pub known: Vec<Known>,
+    /// The deviations that are not seen every time, and were not seen this time.
+    pub unseen: Vec<Known>,
 }
 
 /// How a subject stands in the gate.
@@ -341,14 +365,16 @@ pub enum ComplaintKind {
     GoneDeviation,
     /// A fact is not as recorded.
     ChangedFact,
+    /// Something is recorded of a rule that was not put to the test.
+    NotExercised,
     /// The subject is required and not there.
     NotInstalled,
     /// The subject cannot be checked.
     Unusable,
 }
 
-/// A deviation that was expected and seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A deviation that was expected.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct Known {
     /// The rule.
@@ -358,4 +384,22 @@ pub struct Known {
     /// Where it is discussed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// The share of runs in which it is seen, between 0 and 1, if it is not seen in every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaky: Option<f64>,
+}
+
+impl Known {
+    /// Why it is expected, and how often it is seen if that is not always.
+    pub fn why(&self) -> String {
+        match self.flaky {
+            Some(rate) => format!("{} (flaky: in {rate} of the runs)", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// That it was not seen this time, in a line.
+    pub fn not_seen(&self) -> String {
+        format!("{} was not seen this time: {}", self.rule, self.why())
+    }
 }

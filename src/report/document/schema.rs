@@ -1,7 +1,7 @@
 //! The JSON Schema of the reports, made of the types and held equal to the published files.
 
 use super::{Document, Entry};
-use crate::report::json::Gate;
+use crate::report::json::{Failure, File, Gate};
 use crate::report::{sample, sarif};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -46,9 +46,10 @@ fn assert_valid(schema: &Value, instance: &Value) {
 
 #[test]
 fn the_schema_of_a_report_is_published_and_reports_obey_it() {
-    let schema = schema_of::<Document>();
+    let schema = schema_of::<File<'_, Document>>();
     assert_published("report.schema.json", &schema);
-    let document = serde_json::to_value(sample::document()).expect("documents are JSON");
+    let document = serde_json::to_value(File::Report(sample::document()));
+    let document = document.expect("documents are JSON");
     assert!(!document["findings"][0]["heap"].is_null());
     assert_valid(&schema, &document);
 
@@ -58,14 +59,26 @@ fn the_schema_of_a_report_is_published_and_reports_obey_it() {
     let findings = &mut broken["findings"][0];
     findings.as_object_mut().expect("an object").remove("rule");
     assert!(!validator.is_valid(&broken));
+    let mut nonsense = document;
+    nonsense["verdict"] = "error".into();
+    assert!(!validator.is_valid(&nonsense));
+}
+
+#[test]
+fn errors_obey_both_schemas() {
+    let error = serde_json::to_value(File::<Document>::Failure(Failure::new("no")));
+    let error = error.expect("an error is JSON");
+    assert_valid(&schema_of::<File<'_, Document>>(), &error);
+    assert_valid(&schema_of::<File<'_, Gate<'_>>>(), &error);
 }
 
 #[test]
 fn the_schema_of_the_gate_is_published_and_reports_obey_it() {
-    let schema = schema_of::<Gate<'_>>();
+    let schema = schema_of::<File<'_, Gate<'_>>>();
     assert_published("gate.schema.json", &schema);
     let entries = sample::entries();
-    let gate = serde_json::to_value(Gate::new(&entries)).expect("documents are JSON");
+    let gate = serde_json::to_value(File::Report(Gate::new(&entries)));
+    let gate = gate.expect("documents are JSON");
     assert_valid(&schema, &gate);
     assert_eq!(gate["verdict"], "fail");
 }

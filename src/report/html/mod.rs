@@ -48,7 +48,7 @@ struct Subject<'a> {
     standing: &'static str,
     verdict: String,
     effort: String,
-    notes: Vec<&'a str>,
+    notes: Vec<String>,
     findings: Vec<FindingView<'a>>,
 }
 
@@ -59,6 +59,8 @@ struct FindingView<'a> {
     rule: &'a Rule,
     finding: &'a Finding,
     known: Option<&'a Known>,
+    /// Whether the link of what is known goes to the web: nothing else becomes one.
+    is_web: bool,
     picture: Option<Picture>,
 }
 
@@ -156,16 +158,13 @@ fn subject(index: usize, entry: &Entry) -> Subject<'_> {
         }
         (None, None) => ("error", "not checked".into()),
     };
-    let mut notes: Vec<&str> = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     if let Some(judgement) = &entry.judgement {
-        notes.extend(judgement.note.as_deref());
-        notes.extend(judgement.complaints.iter().map(|of| of.message.as_str()));
+        notes.extend(judgement.note.clone());
+        notes.extend(judgement.complaints.iter().map(|of| of.message.clone()));
+        notes.extend(judgement.unseen.iter().map(Known::not_seen));
     }
-    notes.extend(
-        document
-            .iter()
-            .flat_map(|of| of.subject.notes.iter().map(String::as_str)),
-    );
+    notes.extend(document.iter().flat_map(|of| of.subject.notes.clone()));
     let findings = document.map_or(Vec::new(), |document| findings(index, entry, document));
     Subject {
         id: format!("s{index}"),
@@ -207,12 +206,21 @@ fn findings<'a>(index: usize, entry: &'a Entry, document: &'a Document) -> Vec<F
                 rule,
                 finding,
                 known,
+                is_web: known
+                    .and_then(|known| known.link.as_deref())
+                    .is_some_and(is_web),
                 picture: finding.heap.as_ref().map(Picture::of),
             })
         })
         .collect();
     findings.sort_by_key(|view| !view.finding.breaks);
     findings
+}
+
+fn is_web(link: &str) -> bool {
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| link.starts_with(scheme))
 }
 
 fn finding_id(subject: usize, rule: &str, number: usize) -> String {
@@ -344,12 +352,28 @@ mod tests {
         if let Some(document) = &mut entries[0].report {
             document.findings[0].found = "<img src=http://x>".into();
         }
+        if let Some(judgement) = &mut entries[0].judgement {
+            judgement.known[0].link = Some("javascript:alert(1)".into());
+        }
         let page = written(&entries);
         assert!(page.contains("&#60;img src=http://x&#62;"), "not escaped");
+        assert!(page.contains("javascript:") && !page.contains("href=\"javascript:"));
         for part in [" src=", "<link rel=\"stylesheet", "@import", "url("] {
             assert!(!page.replace("&#60;img src=", "").contains(part), "{part}");
         }
         assert!(page.contains("Measured here") && page.contains("libabsent1"));
+    }
+
+    #[test]
+    fn commands_name_files_that_are_there() {
+        let mut entries = sample::entries();
+        let page = written(&entries);
+        assert!(!page.contains("allocspec replay"), "no trace was written");
+        assert!(page.contains("--out DIR writes realloc-fail-keeps.trace"));
+        for finding in &mut entries[0].report.as_mut().expect("a report").findings {
+            finding.kept = true;
+        }
+        assert!(written(&entries).contains("allocspec replay realloc-fail-keeps.trace"));
     }
 
     #[test]
@@ -360,8 +384,8 @@ mod tests {
             .as_ref()
             .expect("an overlap has a map");
         let picture = Picture::of(map);
-        assert_eq!(picture.frames.len(), 2);
-        let last = &picture.frames[1];
+        assert_eq!(picture.frames.len(), 3);
+        let last = &picture.frames[2];
         assert_eq!(last.bars.len(), 2);
         assert_ne!(
             last.bars[0].y, last.bars[1].y,

@@ -148,28 +148,14 @@ fn labelled(out: &mut dyn Write, label: &str, text: &str, width: usize) -> io::R
 
 /// The commands; they are not broken into lines, since people copy them.
 fn again(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
-    let has_program = !finding.listing.is_empty();
-    if finding.kept || !has_program {
+    if finding.is_repeatable() {
         command(out, "shown again", &finding.replay)?;
     }
-    match &finding.compile {
-        Some(compile) if finding.kept => command(out, "in C", compile)?,
-        _ => (),
+    if let Some(compile) = finding.compile_kept() {
+        command(out, "in C", compile)?;
     }
-    if !finding.kept {
-        let files = [(has_program, "trace"), (finding.c.is_some(), "c")];
-        let files: Vec<String> = files
-            .iter()
-            .filter(|(is_there, _)| *is_there)
-            .map(|(_, ending)| format!("{}.{ending}", finding.rule))
-            .collect();
-        if !files.is_empty() {
-            command(
-                out,
-                "to keep it",
-                &format!("--out DIR writes {}", files.join(" and ")),
-            )?;
-        }
+    if let Some(files) = finding.unkept() {
+        command(out, "to keep it", &files)?;
     }
     command(out, "explained", &finding.explain)
 }

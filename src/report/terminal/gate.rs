@@ -1,7 +1,7 @@
 //! The gate for people: the findings nobody expected, what was written, and last a table of all subjects.
 
 use super::{FAIL, FAINT, PASS, WARN, finding};
-use crate::report::document::{ComplaintKind, Entry, Judgement, Standing};
+use crate::report::document::{ComplaintKind, Entry, Judgement, Known, Standing};
 use crate::report::json::standing;
 use crate::report::words::{beside, count, seconds, wrap};
 use anstyle::Style;
@@ -57,6 +57,12 @@ fn findings(entry: &Entry, out: &mut dyn Write, width: usize) -> io::Result<()> 
 }
 
 fn table(entries: &[Entry], out: &mut dyn Write, width: usize) -> io::Result<()> {
+    if entries.is_empty() {
+        return writeln!(
+            out,
+            "nothing to check: this part of the gate has no subject"
+        );
+    }
     let names = entries.iter().map(|entry| entry.name.len());
     let column = names.chain([7]).max().unwrap_or_default();
     writeln!(
@@ -135,9 +141,11 @@ fn row(entry: &Entry, column: usize, out: &mut dyn Write, width: usize) -> io::R
 
 fn complaints(judgement: &Judgement, out: &mut dyn Write, width: usize) -> io::Result<()> {
     const INDENT: usize = 12;
-    for complaint in &judgement.complaints {
+    let complaints = judgement.complaints.iter().map(|of| of.message.clone());
+    let unseen = judgement.unseen.iter().map(Known::not_seen);
+    for message in complaints.chain(unseen) {
         let room = beside(width, INDENT).unwrap_or(width);
-        for line in wrap(&complaint.message, room) {
+        for line in wrap(&message, room) {
             writeln!(out, "{:INDENT$}{line}", "")?;
         }
     }
