@@ -367,7 +367,8 @@ fn finish(
 fn told_of(interception: &Interception) -> Option<String> {
     if interception.refusals() > 0 {
         return Some(
-            "system calls cannot be intercepted here (seccomp): a limit on mapped memory (RLIMIT_AS) made them fail"
+            "system calls cannot be intercepted here (seccomp): a limit on mapped memory (RLIMIT_AS) made mmap and brk \
+             fail, the others did not"
                 .into(),
         );
     }
