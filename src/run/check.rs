@@ -394,6 +394,9 @@ fn unseen(rule: &Rule, kin: Option<&Kin>) -> Option<String> {
     if let Some(reason) = hidden.filter(|_| rule.hooks || rule.pools && !pools) {
         return Some(reason.into());
     }
+    if rule.id == RuleId::FirstCallAny && kin.is_some_and(|kin| kin.used) {
+        return Some("an interpreter has allocated before it can be asked to".into());
+    }
     let about_counts = matches!(
         rule.id,
         RuleId::ReallocNeverFree | RuleId::ReallocCountNeutral
