@@ -123,6 +123,16 @@ impl<L: Layout, C: Raw + Clone, A: Alarm + Clone, G: Gil + Clone> Runtime<L, C, 
         unsafe { &*self.heap }
     }
 
+    /// Gives back arenas and bookkeeping, as CPython does when an interpreter ends.
+    ///
+    /// # Safety
+    ///
+    /// No block of pymalloc's is used afterwards.
+    pub unsafe fn reset(&mut self) {
+        // SAFETY: the caller's promise; nobody else uses the heap, see [`heap`](Runtime::heap).
+        unsafe { (*self.heap).reset() }
+    }
+
     /// Puts a debug layer over whatever is set in each domain (`PyMem_SetupDebugHooks`); where there is one on top,
     /// nothing changes. Up to 3.5 only debug builds of CPython do so.
     ///
