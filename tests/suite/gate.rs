@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 const GATE: &str =
-    "time = 1.5\n[[subject]]\nname = \"mine\"\nsubject = \"libmine.so\"\npackage = \"libmine1\"\n";
+    "time = 3\n[[subject]]\nname = \"mine\"\nsubject = \"libmine.so\"\npackage = \"libmine1\"\n";
 
 /// Runs the gate in `gate.toml` of the room.
 fn gate(room: &Room, arguments: &[&str]) -> Run {
@@ -151,7 +151,7 @@ fn one_check_in_every_form() {
     };
     let forms = ["json", "junit", "sarif", "markdown", "html"];
     let mut command = room.command(&["check"]);
-    command.arg(&library).args(["--time", "2s"]);
+    command.arg(&library).args(["--time", "4s"]);
     for form in forms {
         let file = room.path(format!("report.{form}"));
         command.args(["--format", &format!("{form}={}", file.display())]);
@@ -230,7 +230,7 @@ fn the_action_writes_its_reports() {
         assert_eq!(status, Some(2), "{text}");
         assert!(text.contains("give a number of seconds"), "{text}");
     }
-    let (status, text) = act(Path::new(""), "1.5");
+    let (status, text) = act(Path::new(""), "3");
     assert_eq!(status, Some(1), "{text}");
     let output = fs::read_to_string(room.path("output")).expect("outputs were set");
     for line in output.lines() {
@@ -250,9 +250,9 @@ fn the_action_writes_its_reports() {
 
     let text = "[[deviation]]\nrule = \"calloc-wrap\"\nreason = \"known\"\n";
     fs::write(&known, text).expect("room for a file");
-    let (status, text) = act(&known, "1.5");
+    let (status, text) = act(&known, "3");
     assert_eq!(status, Some(0), "{text}");
     assert!(text.contains("1 as expected"), "{text}");
     fs::write(&known, "").expect("room for a file");
-    assert_eq!(act(&known, "1.5").0, Some(1));
+    assert_eq!(act(&known, "3").0, Some(1));
 }
