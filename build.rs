@@ -61,6 +61,15 @@ fn variable(name: &str) -> OsString {
 /// linker is in `main.rs`. Nothing may define thread-local variables there, nor may the program be optimised as a whole
 /// when it is linked: that code would be made for an executable.
 fn link_loadable() {
+    let whole = ["CARGO_PROFILE_RELEASE_LTO", "CARGO_PROFILE_DEV_LTO"];
+    if whole
+        .iter()
+        .any(|name| env::var(name).is_ok_and(|lto| lto != "off" && lto != "false"))
+    {
+        println!(
+            "cargo::warning=built with LTO, the program cannot be loaded into interpreters: `check --python` crashes"
+        );
+    }
     let exports = PathBuf::from(variable("OUT_DIR")).join("exports.map");
     std::fs::write(&exports, "{ global: allocspec_worker; local: *; };\n")
         .unwrap_or_else(|error| panic!("cannot write {}: {error}", exports.display()));

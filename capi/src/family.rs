@@ -10,7 +10,8 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 pub static HEAP: Locked<Pymalloc<P16kR64, Pages, Mmap>> =
-    Locked::new(Pymalloc::new(Pages::new(), Mmap::new()));
+    // SAFETY: what it leads to are its own pools and pages, which have no tie to a thread.
+    unsafe { Locked::new(Pymalloc::new(Pages::new(), Mmap::new())) };
 
 /// Blocks of pools are aligned to this.
 const ALIGNMENT: usize = 16;

@@ -15,13 +15,18 @@ pub struct Locked<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached only while the lock is held. What it points to is its own.
+// SAFETY: the value is reached only while the lock is held, and may be used by any thread, as [`Locked::new`] was promised.
 unsafe impl<T> Sync for Locked<T> {}
 
 const UNLOCKED: libc::pthread_mutex_t = libc::PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
 
 impl<T> Locked<T> {
-    pub const fn new(value: T) -> Locked<T> {
+    /// A value behind a lock.
+    ///
+    /// # Safety
+    ///
+    /// The value may be used by any thread, if by one at a time.
+    pub const unsafe fn new(value: T) -> Locked<T> {
         Locked {
             mutex: UnsafeCell::new(UNLOCKED),
             value: UnsafeCell::new(value),

@@ -20,9 +20,6 @@ const LEAST: usize = size_of::<Header>();
 
 pub struct Pages(Dlmalloc);
 
-// SAFETY: it has no tie to a thread; the lock sees to the rest.
-unsafe impl Send for Pages {}
-
 impl Pages {
     pub const fn new() -> Pages {
         Pages(Dlmalloc::new())

@@ -3,7 +3,7 @@
 use crate::lock::Locked;
 use allocspec::pymalloc::{
     Allocator, ArenaAllocator, CLibrary, Debug, DefaultRaw, Domain, Domains, Mmap, P16kR64,
-    PresentArenas, PublicRaw, Pymalloc, Raw, Sound, Style, Version,
+    PresentArenas, PublicRaw, Pymalloc, Raw, Sound, Style, Trusted, Version,
 };
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -39,7 +39,8 @@ static DOMAINS: Shared = Shared(
 );
 
 pub static HEAP: Locked<Heap> =
-    Locked::new(Heap::new(PublicRaw(&DOMAINS.0), PresentArenas(&DOMAINS.0)));
+    // SAFETY: what it leads to are its own pools and the domains, which have no tie to a thread.
+    unsafe { Locked::new(Heap::new(PublicRaw(&DOMAINS.0), PresentArenas(&DOMAINS.0))) };
 
 // SAFETY: what pymalloc promises.
 unsafe impl Raw for Pools {
@@ -142,7 +143,8 @@ unsafe extern "C" fn PyObject_SetArenaAllocator(from: *const ArenaAllocator) {
 }
 
 /// The layer last put over each domain, to tell when it is on top.
-static LAYERS: [AtomicPtr<Debug<Allocator>>; 3] = [const { AtomicPtr::new(ptr::null_mut()) }; 3];
+static LAYERS: [AtomicPtr<Debug<Trusted<Allocator>>>; 3] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; 3];
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn PyMem_SetupDebugHooks() {
@@ -155,6 +157,8 @@ unsafe extern "C" fn PyMem_SetupDebugHooks() {
         if beneath.ctx == layer.load(Ordering::Relaxed).cast() && !beneath.ctx.is_null() {
             continue;
         }
+        // SAFETY: promised by whoever set it.
+        let beneath = unsafe { Trusted::new(beneath) };
         // Layers live as long as the process.
         let new = Box::leak(Box::new(Debug::over(beneath, domain, style)));
         layer.store(new, Ordering::Relaxed);

@@ -165,9 +165,12 @@ impl<L: Layout> Trial<L> {
             self.free(slot)?;
         }
         match self.runtime.heap().allocated_blocks() {
-            0 => self.runtime.heap().check_invariants(),
-            left => Err(format!("{left} blocks are counted and none is left")),
+            0 => self.runtime.heap().check_invariants()?,
+            left => return Err(format!("{left} blocks are counted and none is left")),
         }
+        // SAFETY: every block has been freed.
+        unsafe { self.runtime.reset() };
+        Ok(())
     }
 
     fn make(&mut self, slot: usize, domain: usize, size: usize, zero: bool) -> Result<(), String> {

@@ -5,7 +5,7 @@
 
 use super::alloc::SIZE_LIMIT;
 use super::debug::Domain;
-use super::hooks::{Allocator, ArenaAllocator};
+use super::hooks::{Allocator, ArenaAllocator, Trusted};
 use super::source::{ArenaSource, Raw};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -55,6 +55,18 @@ impl Domains {
         self.place(domain).get()
     }
 
+    /// The allocator of a domain, to be asked.
+    fn asked(&self, domain: Domain) -> Trusted<Allocator> {
+        // SAFETY: promised by whoever set it.
+        unsafe { Trusted::new(self.get(domain)) }
+    }
+
+    /// What supplies arenas, to be asked.
+    fn supplier(&self) -> Trusted<ArenaAllocator> {
+        // SAFETY: as above.
+        unsafe { Trusted::new(self.arenas()) }
+    }
+
     /// Sets the allocator of a domain (`PyMem_SetAllocator`). It is asked from now on, for what the one before gave as
     /// well: unless nothing is live, it hands on to that one.
     ///
@@ -88,7 +100,7 @@ impl Domains {
         if size > SIZE_LIMIT {
             return ptr::null_mut();
         }
-        self.get(domain).malloc(size)
+        self.asked(domain).malloc(size)
     }
 
     /// `PyMem_RawCalloc`, `PyMem_Calloc`, `PyObject_Calloc`: `count * size` zeroed bytes, or null if there is no memory or
@@ -98,7 +110,7 @@ impl Domains {
         if size != 0 && count > SIZE_LIMIT / size {
             return ptr::null_mut();
         }
-        self.get(domain).calloc(count, size)
+        self.asked(domain).calloc(count, size)
     }
 
     /// `PyMem_RawRealloc`, `PyMem_Realloc`, `PyObject_Realloc`: the block with a new size, moved if need be; null if there
@@ -113,7 +125,7 @@ impl Domains {
             return ptr::null_mut();
         }
         // SAFETY: the caller's promise.
-        unsafe { self.get(domain).realloc(block, size) }
+        unsafe { self.asked(domain).realloc(block, size) }
     }
 
     /// `PyMem_RawFree`, `PyMem_Free`, `PyObject_Free`: gives back a block; null is none.
@@ -124,7 +136,7 @@ impl Domains {
     #[inline]
     pub unsafe fn free(&self, domain: Domain, block: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { self.get(domain).free(block) }
+        unsafe { self.asked(domain).free(block) }
     }
 
     /// `PyMem_New`: room for `count` of a type, in the domain `mem`; null if there is none or it would exceed
@@ -186,10 +198,10 @@ pub struct PresentArenas<D>(pub D);
 // SAFETY: what the allocator that is set returns.
 unsafe impl<D: Deref<Target = Domains>> ArenaSource for PresentArenas<D> {
     fn alloc(&mut self, size: usize) -> *mut u8 {
-        self.0.arenas().alloc(size)
+        self.0.supplier().alloc(size)
     }
     unsafe fn free(&mut self, base: *mut u8, size: usize) {
         // SAFETY: the caller's promise.
-        unsafe { self.0.arenas().free(base, size) }
+        unsafe { self.0.supplier().free(base, size) }
     }
 }

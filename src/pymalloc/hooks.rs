@@ -111,34 +111,50 @@ impl ArenaAllocator {
     }
 }
 
-// SAFETY: whoever makes an allocator of functions of his own answers for them, see [`Domains::set`](super::Domains::set).
-unsafe impl Raw for Allocator {
+/// Functions that are known to keep their promises, so that they may be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Trusted<T>(T);
+
+impl<T> Trusted<T> {
+    /// Trusts an allocator.
+    ///
+    /// # Safety
+    ///
+    /// As long as this or a copy of it is used, the functions keep the promises of [`Raw`], those of an
+    /// [`ArenaAllocator`] the promises of [`ArenaSource`], when they are passed `ctx`.
+    pub const unsafe fn new(functions: T) -> Trusted<T> {
+        Trusted(functions)
+    }
+}
+
+// SAFETY: promised by whoever trusted the functions.
+unsafe impl Raw for Trusted<Allocator> {
     fn malloc(&mut self, size: usize) -> *mut u8 {
         // SAFETY: the function is passed its own context.
-        unsafe { (self.malloc)(self.ctx, size).cast() }
+        unsafe { (self.0.malloc)(self.0.ctx, size).cast() }
     }
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
         // SAFETY: as above.
-        unsafe { (self.calloc)(self.ctx, count, size).cast() }
+        unsafe { (self.0.calloc)(self.0.ctx, count, size).cast() }
     }
     unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
         // SAFETY: as above; the block is the caller's to answer for.
-        unsafe { (self.realloc)(self.ctx, block.cast(), size).cast() }
+        unsafe { (self.0.realloc)(self.0.ctx, block.cast(), size).cast() }
     }
     unsafe fn free(&mut self, block: *mut u8) {
         // SAFETY: as above.
-        unsafe { (self.free)(self.ctx, block.cast()) }
+        unsafe { (self.0.free)(self.0.ctx, block.cast()) }
     }
 }
 
 // SAFETY: as above.
-unsafe impl ArenaSource for ArenaAllocator {
+unsafe impl ArenaSource for Trusted<ArenaAllocator> {
     fn alloc(&mut self, size: usize) -> *mut u8 {
         // SAFETY: the function is passed its own context.
-        unsafe { (self.alloc)(self.ctx, size).cast() }
+        unsafe { (self.0.alloc)(self.0.ctx, size).cast() }
     }
     unsafe fn free(&mut self, base: *mut u8, size: usize) {
         // SAFETY: as above; the arena is the caller's to answer for.
-        unsafe { (self.free)(self.ctx, base.cast(), size) }
+        unsafe { (self.0.free)(self.0.ctx, base.cast(), size) }
     }
 }

@@ -48,7 +48,7 @@ pub use builds::*;
 pub use debug::{Abort, Alarm, Debug, Domain, Gil, OneThread, Resizing, Serial, Style};
 pub use domains::{Domains, PresentArenas, PublicRaw};
 pub use fault::{Fault, Faults, Planted, Sound};
-pub use hooks::{Allocator, ArenaAllocator};
+pub use hooks::{Allocator, ArenaAllocator, Trusted};
 pub use layout::{Geometry, Layout, MAX_CLASSES, Nothing};
 pub use radix::{ArenaMap, OutOfMemory, OwnNodes, Radix};
 pub use runtime::Runtime;

@@ -4,7 +4,7 @@ use super::alloc::Pymalloc;
 use super::builds::Version;
 use super::debug::{Abort, Alarm, Debug, Domain, Gil, OneThread, Style};
 use super::domains::{Domains, PresentArenas, PublicRaw};
-use super::hooks::{Allocator, ArenaAllocator};
+use super::hooks::{Allocator, ArenaAllocator, Trusted};
 use super::layout::Layout;
 use super::source::{CLibrary, DefaultRaw, Mmap, Raw};
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ pub struct Runtime<
     heap: *mut Heap<L>,
     pools: *mut Pools<L>,
     /// Every debug layer that was put anywhere.
-    layers: RefCell<Vec<*mut Debug<Allocator, A, G>>>,
+    layers: RefCell<Vec<*mut Debug<Trusted<Allocator>, A, G>>>,
 }
 
 /// In CPython's order.
@@ -118,9 +118,19 @@ impl<L: Layout, C: Raw + Clone, A: Alarm + Clone, G: Gil + Clone> Runtime<L, C, 
     }
 
     /// pymalloc, for a look at it.
-    pub fn heap(&self) -> &Pymalloc<L, impl Raw, impl super::ArenaSource> {
-        // SAFETY: it lives as long as this; between two calls of a domain nobody else uses it.
+    pub fn heap(&mut self) -> &Pymalloc<L, impl Raw, impl super::ArenaSource> {
+        // SAFETY: it lives as long as this, and the domains that use it are borrowed from this, so by nobody now.
         unsafe { &*self.heap }
+    }
+
+    /// Gives back arenas and bookkeeping, as CPython does when an interpreter ends.
+    ///
+    /// # Safety
+    ///
+    /// No block of pymalloc's is used afterwards.
+    pub unsafe fn reset(&mut self) {
+        // SAFETY: the caller's promise; nobody else uses the heap, see [`heap`](Runtime::heap).
+        unsafe { (*self.heap).reset() }
     }
 
     /// Puts a debug layer over whatever is set in each domain (`PyMem_SetupDebugHooks`); where there is one on top,
@@ -140,6 +150,8 @@ impl<L: Layout, C: Raw + Clone, A: Alarm + Clone, G: Gil + Clone> Runtime<L, C, 
                 continue;
             }
             let (alarm, gil) = (self.alarm.clone(), self.gil.clone());
+            // SAFETY: promised by whoever set it, for as long as blocks of it are live.
+            let beneath = unsafe { Trusted::new(beneath) };
             let layer = Debug::with(beneath, domain, self.style, alarm, gil);
             let layer = Box::into_raw(Box::new(layer));
             layers.push(layer);

@@ -367,7 +367,8 @@ fn finish(
 fn told_of(interception: &Interception) -> Option<String> {
     if interception.refusals() > 0 {
         return Some(
-            "system calls cannot be intercepted here (seccomp): a limit on mapped memory (RLIMIT_AS) made them fail"
+            "system calls cannot be intercepted here (seccomp): a limit on mapped memory (RLIMIT_AS) made mmap and brk \
+             fail, the others did not"
                 .into(),
         );
     }
@@ -392,6 +393,9 @@ fn unseen(rule: &Rule, kin: Option<&Kin>) -> Option<String> {
     let pools = kin.is_some_and(|kin| kin.pools);
     if let Some(reason) = hidden.filter(|_| rule.hooks || rule.pools && !pools) {
         return Some(reason.into());
+    }
+    if rule.id == RuleId::FirstCallAny && kin.is_some_and(|kin| kin.used) {
+        return Some("an interpreter has allocated before it can be asked to".into());
     }
     let about_counts = matches!(
         rule.id,

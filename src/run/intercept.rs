@@ -6,11 +6,14 @@
 //! subject may block signals, install handlers, close descriptors: none of that is in the way.
 
 use super::process;
-use crate::program::{Failing, Op, Syscall};
+use super::worker::USELESS;
+use crate::program::{Failing, Op, Syscall, Which};
 use crate::shadow::{Interception, Ledger, Standing};
-use std::io;
-use std::mem::{offset_of, size_of};
-use std::sync::atomic::{AtomicI32, Ordering::*};
+use std::io::{self, Read, Write};
+use std::mem::offset_of;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::ptr;
 
 /// What is stopped, by number.
 const STOPPED: [(libc::c_long, Syscall); 6] = [
@@ -25,9 +28,9 @@ const STOPPED: [(libc::c_long, Syscall); 6] = [
 const X86_64: u32 = 0xc000_003e;
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: who waits for an answer goes on where it was given.
 const SYNC_WAKE_UP: u64 = 1;
-
-/// No listener yet.
-const NONE: i32 = i32::MIN;
+/// `SECCOMP_FILTER_FLAG_TSYNC_ESRCH`: means nothing here, but kernels that do not know it cannot let a stopped system
+/// call pass either.
+const KNOWN_SINCE_5_7: libc::c_ulong = 1 << 4;
 
 /// Lets the system calls that this thread makes for memory pass through a helper from here on, if the kernel allows
 /// that; the ledger says whether it does. Both lie in memory shared with the helper.
@@ -43,7 +46,7 @@ pub fn begin(ledger: &Ledger) {
 
 /// Puts what the operation says in force. Whether system calls may fail from here on.
 ///
-/// Where none can be stopped, the process may map no more instead: then everything fails that asks for memory.
+/// Where none can be stopped, the process may map no more instead of all mappings failing; no other failure has a stand-in.
 pub fn arm(interception: &Interception, op: &Op) -> bool {
     let fails = Failing::of(op).is_some();
     match interception.standing() {
@@ -53,30 +56,43 @@ pub fn arm(interception: &Interception, op: &Op) -> bool {
             interception.arm(op, end.cast_unsigned());
             fails
         }
-        Standing::Refused => process::limit_mapping(fails.then_some(0)).is_ok() && fails,
+        Standing::Refused => {
+            let all = Failing::of(op).is_some_and(|failing| {
+                matches!(failing.syscall, Syscall::Any | Syscall::Mmap)
+                    && (failing.which, failing.number) == (Which::From, 1)
+            });
+            process::limit_mapping(all.then_some(0)).is_ok() && all
+        }
         Standing::Absent => false,
     }
 }
 
 /// Starts the helper and installs the filter.
 fn start(ledger: &Ledger) -> io::Result<()> {
-    let listener = SharedWord::new()?;
-    // The helper comes first, without a filter; it has the same descriptors, and so also the one by which it listens.
-    // It sends no signal when it ends, so that a subject that waits for children does not meet it.
+    let (mut ours, its) = UnixStream::pair()?;
+    // The helper comes first, without a filter. It has descriptors of its own, so that a subject that closes its own does
+    // not close those, and sends no signal when it ends, so that one that waits for children does not meet it.
     // SAFETY: as fork: the new process goes on with copies of everything.
-    let helper = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_FILES, 0, 0, 0, 0) };
+    let helper = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
     match helper {
-        0 => help(ledger, &listener),
-        1.. => {}
+        0 => {
+            drop(ours);
+            help(ledger, its)
+        }
+        1.. => drop(its),
         _ => return Err(io::Error::last_os_error()),
     }
-    let installed = install();
-    listener.set(*installed.as_ref().unwrap_or(&-1));
-    let fd = installed?;
-    // The helper has a descriptor of its own once it says so.
-    listener.wait_while(fd);
+    // Nothing is stopped yet, so it can still be done without a helper that does not answer.
+    ours.read_exact(&mut [0])?;
+    let listener = install()?;
+    let listens = hand_over(&ours, listener).and_then(|()| ours.read_exact(&mut [0]));
     // SAFETY: ours, and of no more use here.
-    unsafe { libc::syscall(libc::SYS_close, fd) };
+    unsafe { libc::syscall(libc::SYS_close, listener) };
+    if listens.is_err() {
+        // Every system call for memory would wait for an answer from here on.
+        // SAFETY: has no preconditions.
+        unsafe { libc::_exit(USELESS) };
+    }
     Ok(())
 }
 
@@ -120,7 +136,7 @@ fn install() -> io::Result<i32> {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | KNOWN_SINCE_5_7,
             &raw const program,
         )
     };
@@ -132,16 +148,18 @@ fn install() -> io::Result<i32> {
 
 /// The helper: answers until the process that it helps is gone. It is a copy of that process, whose heap belongs to the
 /// subject, so it makes system calls and nothing else.
-fn help(ledger: &Ledger, listener: &SharedWord) -> ! {
+fn help(ledger: &Ledger, mut socket: UnixStream) -> ! {
     // SAFETY: plain requests to the kernel, on structures of ours; the helper ends with its parent, at the latest.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        let fd = listener.wait_while(NONE);
-        if fd < 0 || libc::unshare(libc::CLONE_FILES) != 0 {
+        let ready = socket.write_all(&[0]).is_ok();
+        let Some(fd) = ready.then(|| receive(&socket)).flatten() else {
+            libc::_exit(0);
+        };
+        libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+        if socket.write_all(&[0]).is_err() {
             libc::_exit(0);
         }
-        libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
-        listener.set(NONE);
         loop {
             let mut asked: libc::seccomp_notif = std::mem::zeroed();
             if libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked) != 0 {
@@ -178,58 +196,59 @@ fn answer(ledger: &Ledger, asked: &libc::seccomp_notif) -> libc::seccomp_notif_r
     }
 }
 
-/// A word that a process shares with those that come of it.
-struct SharedWord(*mut AtomicI32);
+/// Room for the head of a message and one descriptor, aligned for it.
+type Control = [u64; 4];
 
-impl SharedWord {
-    fn new() -> io::Result<SharedWord> {
-        // SAFETY: a new mapping.
-        let word = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                size_of::<AtomicI32>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        if word == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let word = SharedWord(word.cast());
-        word.word().store(NONE, Relaxed);
-        Ok(word)
-    }
+/// A message of one byte, with room for a descriptor.
+fn message(byte: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
+    // SAFETY: zero bytes are a message without parts.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = byte;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    // SAFETY: arithmetic.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as usize;
+    message
+}
 
-    fn word(&self) -> &AtomicI32 {
-        // SAFETY: mapped while `self` lives, and zero bytes are a word.
-        unsafe { &*self.0 }
-    }
-
-    fn set(&self, value: i32) {
-        self.word().store(value, Release);
-        // SAFETY: the word is mapped and aligned.
-        unsafe { libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAKE, 1) };
-    }
-
-    /// Waits until the word is another, and gives that.
-    fn wait_while(&self, value: i32) -> i32 {
-        loop {
-            let now = self.word().load(Acquire);
-            if now != value {
-                return now;
-            }
-            let none = std::ptr::null::<libc::timespec>();
-            // SAFETY: as in `set`. Waking early is allowed for.
-            unsafe { libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAIT, value, none) };
-        }
+fn one_byte(byte: &mut u8) -> libc::iovec {
+    libc::iovec {
+        iov_base: ptr::from_mut(byte).cast(),
+        iov_len: 1,
     }
 }
 
-impl Drop for SharedWord {
-    fn drop(&mut self) {
-        // SAFETY: ours, and nothing borrows from it any more.
-        unsafe { libc::munmap(self.0.cast(), size_of::<AtomicI32>()) };
+/// Sends a descriptor.
+fn hand_over(socket: &UnixStream, fd: i32) -> io::Result<()> {
+    let (mut byte, mut control) = (0, Control::default());
+    let mut byte = one_byte(&mut byte);
+    let message = message(&mut byte, &mut control);
+    // SAFETY: the control data have room for a header and a descriptor; all parts live until the message is sent.
+    let sent = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<i32>() as u32) as usize;
+        libc::CMSG_DATA(header).cast::<i32>().write_unaligned(fd);
+        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
+    };
+    match sent {
+        1 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Receives a descriptor; `None` if the other side is gone.
+fn receive(socket: &UnixStream) -> Option<i32> {
+    let (mut byte, mut control) = (0, Control::default());
+    let mut byte = one_byte(&mut byte);
+    let mut message = message(&mut byte, &mut control);
+    // SAFETY: the kernel writes into the room there is; a header it gives is one.
+    unsafe {
+        if libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) != 1 {
+            return None;
+        }
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (!header.is_null()).then(|| libc::CMSG_DATA(header).cast::<i32>().read_unaligned())
     }
 }

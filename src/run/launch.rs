@@ -44,6 +44,8 @@ pub struct Kin {
     pub pools: bool,
     /// Whether it says how many blocks are live.
     pub counts: bool,
+    /// Whether it was used before anything could be asked of it.
+    pub used: bool,
 }
 
 /// How subjects of this kind are like CPython's allocator. What an interpreter is like is known once it runs.
@@ -60,6 +62,7 @@ pub(super) fn kin(subject: &SubjectSpec) -> Option<Kin> {
         hidden: None,
         pools: true,
         counts: true,
+        used: false,
     })
 }
 
@@ -222,6 +225,7 @@ fn interpreter(
             hidden,
             pools,
             counts,
+            used: true,
         }),
         worker,
         said: String::new(),

@@ -1,13 +1,14 @@
 //! Starting a Python interpreter that loads a library of ours.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// What the interpreter is told first: to find out whether it is one that a library can be loaded into, and to end with a
-/// line that begins with [`OWN_WORDS`] if it is not.
+/// What the interpreter is told first: not to take what is in the working directory for a module, to find out whether it
+/// is one that a library can be loaded into, and to end with a line that begins with [`OWN_WORDS`] if it is not.
 pub const PRELUDE: &str = "\
 import sys
+sys.path[:] = [place for place in sys.path if place]
 def refuse(why):
     sys.stderr.write('allocspec: ' + why + '\\n')
     sys.exit(1)
@@ -42,15 +43,8 @@ pub fn command(python: &Path, library: i32, calling: &str) -> Command {
 /// The command that starts the interpreter at this path, or of this name in `PATH`, without anything that would make it
 /// another than it is by itself.
 pub fn bare(python: &Path) -> Command {
-    // It is not started where this process is, so its path must not depend on that.
-    let relative = python.components().count() > 1;
-    let program = match std::path::absolute(python) {
-        Ok(absolute) if relative => absolute,
-        _ => PathBuf::from(python),
-    };
-    let mut command = Command::new(program);
-    // What is in the working directory must not be taken for a module.
-    command.current_dir("/");
+    // Which interpreter a version manager starts depends on the working directory, so it stays.
+    let mut command = Command::new(python);
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_pythons(name)) {
         command.env_remove(name);
     }

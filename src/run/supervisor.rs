@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// How long loading a subject may take without any sign of life.
 const LOADING: Duration = Duration::from_secs(2);
+/// An interpreter may be started by scripts that look for it, on a disk that is cold.
+const LOADING_PYTHON: Duration = Duration::from_secs(10);
 /// Bytes of output that are thrown away while the subject runs.
 const MUCH_OUTPUT: u64 = 1 << 20;
 /// Bytes of a subject's output that are kept.
@@ -118,7 +120,11 @@ impl Worker {
         let shared = Shared::create().map_err(StartError::Refused)?;
         shared.call();
         let mut worker = Worker::spawn(launch, shared, false).map_err(StartError::Refused)?;
-        let patience = launch.patience.max(LOADING);
+        let loading = match launch.python {
+            Some(_) => LOADING_PYTHON,
+            None => LOADING,
+        };
+        let patience = launch.patience.max(loading);
         let ready = worker.wait(
             Limits {
                 patience,

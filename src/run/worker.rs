@@ -166,6 +166,12 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
 }
 
 fn serve_interpreter(calling: &Calling, shared: &Shared, domain: &str) -> ! {
+    // SAFETY: has no preconditions.
+    if unsafe { libc::getppid() }.cast_unsigned() != calling.supervisor {
+        let reason = "a wrapper starts it and waits for it: name the interpreter itself, or let the wrapper exec it";
+        shared.report(&Hello::NotOpened(reason.into()));
+        end(0);
+    }
     let domain = interpreter::domain(domain).unwrap_or_else(|_| end(USELESS));
     // SAFETY: whoever loaded this into an interpreter holds its lock, and waits for this process to end.
     let prepared = unsafe { interpreter::prepare(domain) };

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 const GATE: &str =
-    "time = 1.5\n[[subject]]\nname = \"mine\"\nsubject = \"libmine.so\"\npackage = \"libmine1\"\n";
+    "time = 3\n[[subject]]\nname = \"mine\"\nsubject = \"libmine.so\"\npackage = \"libmine1\"\n";
 
 /// Runs the gate in `gate.toml` of the room.
 fn gate(room: &Room, arguments: &[&str]) -> Run {
@@ -179,7 +179,7 @@ fn one_check_in_every_form() {
     };
     let forms = ["json", "junit", "sarif", "markdown", "html"];
     let mut command = room.command(&["check"]);
-    command.arg(&library).args(["--time", "2s"]);
+    command.arg(&library).args(["--time", "4s"]);
     for form in forms {
         let file = room.path(format!("report.{form}"));
         command.args(["--format", &format!("{form}={}", file.display())]);
@@ -245,7 +245,7 @@ fn the_action_writes_its_reports() {
             .env("SUBJECT", &library)
             .env("PROFILE", "c17")
             .env("EXPECTATIONS", expectations)
-            .env("SECONDS_EACH", "1.5")
+            .env("SECONDS_EACH", "3")
             .env("OUTPUT", room.path("reports"))
             .env("GITHUB_OUTPUT", room.path("output"))
             .env("GITHUB_STEP_SUMMARY", room.path("summary"));

@@ -3,6 +3,7 @@
 //! What is defined stays defined, in every profile: a `realloc` is not shrunk to size 0, an alignment stays a power of
 //! two if it was one, and a size a multiple of the alignment.
 
+use crate::program::failing::{Failing, Which};
 use crate::program::op::{Call, NO_SLOT, Op};
 
 /// Numbers that a reader takes in at a glance, ascending.
@@ -86,7 +87,8 @@ pub fn smaller_arguments(op: &Op) -> Vec<Op> {
         Call::Repeat => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),
         // 0 cancels a failure or a displacement, and dropping the operation does as much.
         Call::FailRaw | Call::FailArena | Call::ShiftArena | Call::FailSyscall => {
-            smaller(op.a).filter(|&a| a > 0).map(with_a).collect()
+            let smaller = smaller(op.a).filter(|&a| a > 0).map(with_a);
+            one_for_some(op).into_iter().chain(smaller).collect()
         }
         Call::Realloc => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),
         Call::Reallocarray => {
@@ -110,6 +112,20 @@ pub fn smaller_arguments(op: &Op) -> Vec<Op> {
             .chain(smaller(op.b).map(with_b))
             .collect(),
     }
+}
+
+/// Of system calls that fail at random, a single one that fails: usually only one of them matters.
+fn one_for_some(op: &Op) -> Vec<Op> {
+    const TRIED: u64 = 8;
+    let Some(failing) = Failing::of(op).filter(|failing| failing.which == Which::Some) else {
+        return Vec::new();
+    };
+    let only = |number| Failing {
+        which: Which::Nth,
+        number,
+        ..failing
+    };
+    (1..=TRIED).map(|number| only(number).op()).collect()
 }
 
 /// The operation asking for at most `limit` bytes, if it asks for more and can be made to ask for less.

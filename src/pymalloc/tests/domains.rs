@@ -248,7 +248,7 @@ fn arenas_come_from_what_is_set_at_the_time() {
         // SAFETY: it was mapped, here or by the default, which maps as well.
         unsafe { Mmap::new().free(base.cast(), size) }
     }
-    let interpreter = Interpreter::<P4k16>::new("3.8");
+    let mut interpreter = Interpreter::<P4k16>::new("3.8");
     let domains = interpreter.domains();
     let first = domains.malloc(Domain::Object, 512);
     let ctx = ptr::without_provenance_mut(0xa5);

@@ -138,13 +138,14 @@ fn bad_address(t: &mut Translator<'_>, op: &Op) -> bool {
         return false;
     }
     t.need(Need::Fill);
-    t.line(format!("fill(q, {}, 1);", number(size.min(STORED))));
+    // The end first: what lies between may be the program's own.
     if size > STORED {
         t.line(format!(
             "if (q != NULL) ((char *)q)[{}] = 1;",
             number(size - 1)
         ));
     }
+    t.line(format!("fill(q, {}, 1);", number(size.min(STORED))));
     true
 }
 
