@@ -9,7 +9,7 @@ use crate::report::save::{prepare, save};
 use crate::report::terminal::{self, Detail};
 use crate::report::{Report, json};
 use crate::run::verdict::{CheckResult, Conformance};
-use crate::run::{self, CheckOptions};
+use crate::run::{self, CheckOptions, SubjectSpec};
 use crate::spec::{Catalogue, RuleId};
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -55,9 +55,9 @@ pub struct Limits {
 
 impl Limits {
     /// A check of this subject within the limits.
-    pub fn options(&self, subject: &SubjectOptions, strict: bool) -> Result<CheckOptions, Failure> {
-        Ok(CheckOptions {
-            subject: subject.subject()?,
+    pub fn options(&self, subject: SubjectSpec, strict: bool) -> CheckOptions {
+        CheckOptions {
+            subject,
             profile: self.profile.clone(),
             seed: 1,
             time: self.time,
@@ -66,74 +66,105 @@ impl Limits {
             jobs: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             max_memory: self.max_memory,
             strict,
-        })
+        }
     }
 }
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     present(&arguments.report, Detail::Full, || {
-        let mut options = arguments
-            .limits
-            .options(&arguments.subject, arguments.report.strict)?;
-        options.seed = arguments.seed;
-        options.ops = arguments.ops;
-        if let Some(jobs) = arguments.jobs {
-            options.jobs = jobs.get();
-        }
-        let bar = Bar::new(arguments.report.quiet);
-        Ok(run::check(&options, &mut |progress| bar.show(progress))?)
+        let subjects = arguments.subject.subjects()?;
+        let time = arguments.limits.time.div_f64(subjects.len() as f64);
+        let check = |(part, subject)| Ok((part, check(arguments, subject, time)?));
+        subjects.into_iter().map(check).collect()
     })
 }
 
-/// Has something checked and reports what came of it, or why nothing did.
+fn check(
+    arguments: &Arguments,
+    subject: SubjectSpec,
+    time: Duration,
+) -> Result<CheckResult, Failure> {
+    let mut options = arguments.limits.options(subject, arguments.report.strict);
+    options.time = time;
+    options.seed = arguments.seed;
+    options.ops = arguments.ops;
+    if let Some(jobs) = arguments.jobs {
+        options.jobs = jobs.get();
+    }
+    let bar = Bar::new(arguments.report.quiet);
+    Ok(run::check(&options, &mut |progress| bar.show(progress))?)
+}
+
+/// Has something checked and reports what came of it, or why nothing did. Each of several results has a name among
+/// them.
 pub fn present(
     options: &ReportOptions,
     detail: Detail,
-    check: impl FnOnce() -> Result<CheckResult, Failure>,
+    check: impl FnOnce() -> Result<Vec<(&'static str, CheckResult)>, Failure>,
 ) -> Result<Answer, Failure> {
     let mut outputs = Outputs::open(&options.forms)?;
     // It would be a pity to find out after the check that nothing can be saved.
     let ready = options.out.as_deref().map_or(Ok(()), prepare);
     let ready = ready.map_err(|error| Failure::Unusable(error.to_string()));
-    let result = match ready.and_then(|()| check()) {
-        Ok(result) => result,
+    let results = match ready.and_then(|()| check()) {
+        Ok(results) => results,
         Err(failure) => {
             outputs.write_error(&failure)?;
             return Err(failure);
         }
     };
-    let mut report = Report {
-        result: &result,
-        catalogue: Catalogue::embedded(),
-        saved: &[],
-        strict: options.strict,
-    };
-    let saved = match &options.out {
-        Some(directory) => save(&report, directory),
-        None => Ok(Vec::new()),
-    };
-    // The report is shown whether or not the files could be written.
-    report.saved = saved.as_deref().unwrap_or_default();
+    let mut entries = Vec::new();
+    let mut saving = Ok(());
+    for (part, result) in &results {
+        let mut report = Report {
+            result,
+            catalogue: Catalogue::embedded(),
+            saved: &[],
+            strict: options.strict,
+        };
+        let saved = match &options.out {
+            Some(directory) => save(&report, &directory.join(part)),
+            None => Ok(Vec::new()),
+        };
+        // The report is shown whether or not the files could be written.
+        report.saved = saved.as_deref().unwrap_or_default();
+        let mut entry = Entry::of(Document::new(&report));
+        if !part.is_empty() {
+            entry.name = format!("{} {part}", entry.name);
+        }
+        entries.push(entry);
+        saving = saving.and(saved.map(drop));
+    }
     let detail = if options.quiet {
         Detail::Findings
     } else {
         detail
     };
-    let document = Document::new(&report);
-    let caption = format!("Profile {}", result.profile.1);
-    let written = outputs.write(
-        &[Entry::of(document.clone())],
-        &caption,
-        |out, width| terminal::write(&document, out, width, detail),
-        |out| json::write(&document, out),
-    );
-    if let Err(error) = &saved {
-        written?;
-        return Err(Failure::Unusable(error.to_string()));
-    }
-    written?;
-    Ok(match result.conformance {
-        Conformance::Conformant => Answer::Good,
-        Conformance::Nonconformant => Answer::Bad,
+    let documents = || entries.iter().filter_map(|entry| entry.report.as_ref());
+    let title = documents()
+        .next()
+        .map_or("", |first| first.profile_title.as_str());
+    outputs.write(
+        &entries,
+        &format!("Profile {title}"),
+        |out, width| {
+            for (index, document) in documents().enumerate() {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                terminal::write(document, out, width, detail)?;
+            }
+            Ok(())
+        },
+        |out| match documents().collect::<Vec<_>>()[..] {
+            [document] => json::write(document, out),
+            _ => json::write_gate(&entries, out),
+        },
+    )?;
+    saving.map_err(|error| Failure::Unusable(error.to_string()))?;
+    let conformant = |(_, result): &(_, CheckResult)| result.conformance == Conformance::Conformant;
+    Ok(match results.iter().all(conformant) {
+        true => Answer::Good,
+        false => Answer::Bad,
     })
 }

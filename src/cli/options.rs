@@ -6,7 +6,7 @@ use crate::run::{Names, SubjectSpec};
 use crate::subject::interpreter;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What is checked.
@@ -29,9 +29,10 @@ pub struct SubjectOptions {
     /// Checks the allocator of this Python interpreter: a path, or a name that is in PATH
     #[arg(long, value_name = "EXE", conflicts_with_all = ["subject", "prefix", "map", "layout", "env"])]
     pub python: Option<PathBuf>,
-    /// The functions of the interpreter: raw is PyMem_Raw*, mem PyMem_*, obj PyObject_* [default: obj]
-    #[arg(long, value_name = "DOMAIN", value_parser = interpreter::domain, requires = "python")]
-    pub domain: Option<Domain>,
+    /// The functions of the interpreter: raw is PyMem_Raw*, mem PyMem_*, obj PyObject_*; all checks one after another,
+    /// each for a third of the time [default: obj]
+    #[arg(long, value_name = "DOMAIN", requires = "python")]
+    pub domain: Option<Domains>,
     /// The allocators the interpreter is told to use, by PYTHONMALLOC: pymalloc, debug, malloc, malloc_debug,
     /// pymalloc_debug, mimalloc, mimalloc_debug or default [default: those it was built for]
     #[arg(long, value_name = "NAME", requires = "python")]
@@ -41,15 +42,58 @@ pub struct SubjectOptions {
     pub env: Vec<(String, String)>,
 }
 
+/// The families of functions of an interpreter that are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domains {
+    /// This one.
+    One(Domain),
+    /// Every one.
+    All,
+}
+
+impl FromStr for Domains {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Domains, String> {
+        match name {
+            "all" => Ok(Domains::All),
+            name => interpreter::domain(name)
+                .map(Domains::One)
+                .map_err(|_| "write raw, mem, obj or all".into()),
+        }
+    }
+}
+
 impl SubjectOptions {
-    /// The subject that the options name.
+    /// The subjects that the options name: one, or one for each domain. Each of several has a name among them.
+    pub fn subjects(&self) -> Result<Vec<(&'static str, SubjectSpec)>, Failure> {
+        match (&self.python, self.domain) {
+            (Some(python), Some(Domains::All)) => {
+                let all = interpreter::DOMAINS.iter();
+                let all = all.map(|&(name, domain)| (name, self.interpreter(python, domain)));
+                Ok(all.collect())
+            }
+            _ => Ok(vec![("", self.subject()?)]),
+        }
+    }
+
+    fn interpreter(&self, python: &Path, domain: Domain) -> SubjectSpec {
+        SubjectSpec::Interpreter {
+            python: python.to_owned(),
+            domain,
+            malloc: self.malloc.clone(),
+        }
+    }
+
+    /// The one subject that the options name.
     pub fn subject(&self) -> Result<SubjectSpec, Failure> {
         if let Some(python) = &self.python {
-            return Ok(SubjectSpec::Interpreter {
-                python: python.clone(),
-                domain: self.domain.unwrap_or(Domain::Object),
-                malloc: self.malloc.clone(),
-            });
+            return match self.domain.unwrap_or(Domains::One(Domain::Object)) {
+                Domains::One(domain) => Ok(self.interpreter(python, domain)),
+                Domains::All => Err(Failure::Unusable(
+                    "a trace is of one domain: use --domain raw, mem or obj".into(),
+                )),
+            };
         }
         let name = self.subject.to_str();
         let spec = match (name, name.and_then(|name| name.strip_prefix("mutant:"))) {

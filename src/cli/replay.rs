@@ -28,8 +28,8 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
         let program = read(&arguments.trace)?;
         let options = arguments
             .limits
-            .options(&arguments.subject, arguments.report.strict)?;
-        Ok(run::replay(&program, &options)?)
+            .options(arguments.subject.subject()?, arguments.report.strict);
+        Ok(vec![("", run::replay(&program, &options)?)])
     })
 }
 

@@ -1,9 +1,10 @@
 //! The gate file: which subjects there are, and where what is expected of them stands.
 
 use super::GateError;
-use crate::pymalloc::Edition;
+use crate::pymalloc::{Domain, Edition};
 use crate::run::{CheckError, CheckOptions, Names, SubjectSpec};
 use crate::spec::Catalogue;
+use crate::subject::interpreter;
 use crate::subject::mutants::Mutant;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -38,10 +39,14 @@ pub struct GateSubject {
 impl GateSubject {
     /// Why the subject is not there, with what to do; `None` if it is.
     pub fn missing(&self) -> Option<String> {
-        let SubjectSpec::Library { path, .. } = &self.options.subject else {
-            return None;
+        let (path, is_here) = match &self.options.subject {
+            SubjectSpec::Library { path, .. } => (path, path.exists()),
+            SubjectSpec::Interpreter { python, .. } => (python, is_found(python)),
+            SubjectSpec::Reference(_) | SubjectSpec::System | SubjectSpec::Mutant(_) => {
+                return None;
+            }
         };
-        if path.exists() {
+        if is_here {
             return None;
         }
         Some(match &self.package {
@@ -68,7 +73,11 @@ struct Entries {
 struct Entry {
     name: String,
     /// The path of a library, from the directory of the gate file; or `system`, `reference`, `mutant:NAME`.
-    subject: String,
+    subject: Option<String>,
+    /// Instead of that a Python interpreter: its path, from the directory of the gate file, or its name in `PATH`.
+    python: Option<String>,
+    domain: Option<String>,
+    malloc: Option<String>,
     package: Option<String>,
     prefix: Option<String>,
     #[serde(default)]
@@ -130,7 +139,9 @@ impl GateFile {
             subjects.push(subject);
         }
         if subjects.is_empty() {
-            return Err("no [[subject]] in it: write one with `name` and `subject`".into());
+            return Err(
+                "no [[subject]] in it: write one with `name` and `subject` or `python`".into(),
+            );
         }
         Ok(GateFile { subjects })
     }
@@ -189,12 +200,49 @@ impl Entry {
     }
 
     fn spec(&self, directory: &Path) -> Result<SubjectSpec, String> {
+        match (self.subject.as_deref(), self.python.as_deref()) {
+            (Some(subject), None) => self.allocator(subject, directory),
+            (None, Some(python)) => self.interpreter(python, directory),
+            (None, None) => Err("it has neither `subject` nor `python`: write one".into()),
+            (Some(_), Some(_)) => {
+                Err("`subject` and `python` exclude each other: leave one out".into())
+            }
+        }
+    }
+
+    fn interpreter(&self, python: &str, directory: &Path) -> Result<SubjectSpec, String> {
+        if self.of_library() || self.layout.is_some() {
+            return Err(
+                "`prefix`, `map`, `env` and `layout` are not for an interpreter: leave them out"
+                    .into(),
+            );
+        }
+        let domain = self.domain.as_deref().map(interpreter::domain).transpose();
+        Ok(SubjectSpec::Interpreter {
+            python: match is_name(Path::new(python)) {
+                true => python.into(),
+                false => located(python, directory),
+            },
+            domain: domain
+                .map_err(|error| format!("`domain`: {error}"))?
+                .unwrap_or(Domain::Object),
+            malloc: self.malloc.clone(),
+        })
+    }
+
+    fn of_library(&self) -> bool {
+        self.prefix.is_some() || !self.map.is_empty() || !self.env.is_empty()
+    }
+
+    fn allocator(&self, subject: &str, directory: &Path) -> Result<SubjectSpec, String> {
+        if self.domain.is_some() || self.malloc.is_some() {
+            return Err("`domain` and `malloc` are for an interpreter: leave them out".into());
+        }
         let edition = match &self.layout {
             Some(layout) => layout.parse().map_err(|error| format!("{error}"))?,
             None => Edition::default(),
         };
-        let of_library = self.prefix.is_some() || !self.map.is_empty() || !self.env.is_empty();
-        let spec = match (self.subject.as_str(), self.subject.strip_prefix("mutant:")) {
+        let spec = match (subject, subject.strip_prefix("mutant:")) {
             ("reference", _) => SubjectSpec::Reference(edition),
             ("system", _) => SubjectSpec::System,
             (_, Some(name)) if Mutant::named(name).is_none() => {
@@ -210,7 +258,7 @@ impl Entry {
                 });
             }
         };
-        if of_library {
+        if self.of_library() {
             return Err("`prefix`, `map` and `env` are for a library: leave them out".into());
         }
         if self.layout.is_some() && !matches!(spec, SubjectSpec::Reference(_)) {
@@ -231,6 +279,20 @@ impl Entry {
             (Some(_), _) => Err("`prefix` and `map` exclude each other: leave one out".into()),
         }
     }
+}
+
+/// Whether this is the name of a program, to be looked for in `PATH`, not its path.
+fn is_name(program: &Path) -> bool {
+    program.components().count() == 1
+}
+
+/// Whether there is a program at this path, or of this name in `PATH`.
+fn is_found(program: &Path) -> bool {
+    if !is_name(program) {
+        return program.exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 /// A path as seen from here that is written as seen from the directory of the gate file.
@@ -267,10 +329,19 @@ mod tests {
             env = { FAST_CONF = "small" }
             time = 0.5
             expectations = "fast.toml"
+            [[subject]]
+            name = "python"
+            python = "python3-of-nobody"
+            [[subject]]
+            name = "built"
+            python = "../build/python"
+            package = "python3"
+            domain = "mem"
+            malloc = "debug"
             "#,
         )
         .expect("a sound file");
-        let [reference, fast] = &gate.subjects[..] else {
+        let [reference, fast, python, built] = &gate.subjects[..] else {
             panic!("{gate:?}");
         };
         assert_eq!(reference.options.time, Duration::from_secs(4));
@@ -291,6 +362,27 @@ mod tests {
             fast.missing().as_deref(),
             Some("not installed: apt-get install libfast1")
         );
+        let interpreter = |python: &str, domain, malloc: Option<&str>| SubjectSpec::Interpreter {
+            python: python.into(),
+            domain,
+            malloc: malloc.map(str::to_owned),
+        };
+        assert_eq!(
+            python.options.subject,
+            interpreter("python3-of-nobody", Domain::Object, None)
+        );
+        assert_eq!(
+            python.missing().as_deref(),
+            Some("not installed: there is no python3-of-nobody")
+        );
+        assert_eq!(
+            built.options.subject,
+            interpreter("conformance/../build/python", Domain::Mem, Some("debug"))
+        );
+        assert_eq!(
+            built.missing().as_deref(),
+            Some("not installed: apt-get install python3")
+        );
     }
 
     #[test]
@@ -298,7 +390,11 @@ mod tests {
         let subject = |rest: &str| format!("[[subject]]\nname = \"x\"\n{rest}\n");
         for (text, says) in [
             (String::new(), "[[subject]]"),
-            (subject(""), "missing field `subject`"),
+            (subject(""), "neither `subject` nor `python`"),
+            (subject("subject = \"system\"\npython = \"x\""), "exclude"),
+            (subject("python = \"x\"\nlayout = \"3.9\""), "layout"),
+            (subject("python = \"x\"\ndomain = \"all\""), "`domain`"),
+            (subject("subject = \"x.so\"\nmalloc = \"debug\""), "malloc"),
             (subject("subject = \"system\"\nprefix = \"x_\""), "prefix"),
             (subject("subject = \"system\"\nlayout = \"3.9\""), "layout"),
             (subject("subject = \"system\"\ntime = 0"), "time"),

@@ -1,6 +1,6 @@
 //! The reports for programs: one JSON object each.
 
-use super::document::{Document, Entry, Standing, TOOL, VERSION};
+use super::document::{Answer, Document, Entry, Standing, TOOL, VERSION};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -30,12 +30,15 @@ impl<'a> Gate<'a> {
     }
 }
 
-/// How the gate stands as a whole.
+/// How the gate stands as a whole; outside the gate a subject is expected to conform.
 pub fn standing(entries: &[Entry]) -> Standing {
-    let any = |wanted: Standing| {
-        let mut judgements = entries.iter().filter_map(|entry| entry.judgement.as_ref());
-        judgements.any(|judgement| judgement.verdict == wanted)
+    let of = |entry: &Entry| match (&entry.judgement, &entry.report) {
+        (Some(judgement), _) => judgement.verdict,
+        (None, Some(report)) if report.verdict == Answer::Conformant => Standing::Pass,
+        (None, Some(_)) => Standing::Fail,
+        (None, None) => Standing::Error,
     };
+    let any = |wanted: Standing| entries.iter().any(|entry| of(entry) == wanted);
     [Standing::Error, Standing::Fail]
         .into_iter()
         .find(|&standing| any(standing))
@@ -96,7 +99,7 @@ pub fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     write_line(document, out)
 }
 
-/// Writes the report of the gate.
+/// Writes the report of the gate, or of several subjects outside it.
 ///
 /// # Errors
 ///
@@ -204,6 +207,20 @@ mod tests {
         result.subject.kind = "reference";
         result.subject.arguments.clear();
         assert_eq!(written(&result)["findings"][0]["c"], Value::Null);
+    }
+
+    #[test]
+    fn outside_the_gate_a_subject_is_to_conform() {
+        let entry = |verdict| {
+            Entry::of(Document {
+                verdict,
+                ..sample::document()
+            })
+        };
+        let good = entry(Answer::Conformant);
+        assert_eq!(standing(std::slice::from_ref(&good)), Standing::Pass);
+        let bad = entry(Answer::Nonconformant);
+        assert_eq!(standing(&[good, bad]), Standing::Fail);
     }
 
     #[test]

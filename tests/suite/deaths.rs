@@ -1,7 +1,7 @@
 //! The debug hooks of real interpreters as they bite, and the reference's debug layer beside them: the same misuse must
 //! end in the same way, with the same words.
 
-use crate::interpreters::{PYTHON, is_here, managed};
+use crate::interpreters::{PYTHON, is_here, managed, version_of};
 use allocspec::pymalloc::{Alarm, CLibrary, Debug, Domain, Gil, Raw, Style, Version};
 use std::cell::RefCell;
 use std::os::unix::process::ExitStatusExt;
@@ -127,11 +127,7 @@ fn interpreters() -> Vec<(PathBuf, Version)> {
     let debians = is_here(PYTHON).then(|| PathBuf::from(PYTHON));
     let all = debians.into_iter().chain(managed());
     let with_version = all.map(|python| {
-        let tell = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
-        let output = Command::new(&python).args(["-S", "-c", tell]).output();
-        let output = output.expect("the interpreter starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version: Version = text.trim().parse().expect("a version");
+        let version = version_of(&python);
         (python, version)
     });
     with_version

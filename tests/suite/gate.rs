@@ -1,5 +1,6 @@
 //! The gate, from a broken library to a red gate and back to a green one; and the forms of its report.
 
+use crate::interpreters::{PYTHON, is_here};
 use crate::room::{Room, Run};
 use serde_json::Value;
 use std::fs;
@@ -99,6 +100,37 @@ fn red_on_a_broken_library_green_when_blessed_red_when_mended() {
         2,
         &["ERROR", "could not be checked: mine"],
     );
+}
+
+/// Subjects by path and by name, one that is not there, and one that does not start.
+#[test]
+fn interpreters_are_subjects_too() {
+    if !is_here(PYTHON) {
+        return;
+    }
+    let room = Room::new();
+    let write = |text: &str| fs::write(room.path("gate.toml"), text).expect("room for a file");
+    let mem = "time = 2\n[[subject]]\nname = \"mem\"\npython = \"python3\"\ndomain = \"mem\"\n";
+    let none = "[[subject]]\nname = \"none\"\npython = \"./python3\"\n";
+    write(&format!("{mem}{none}"));
+    let report = room.path("gate.json");
+    let form = format!("json={}", report.display());
+    assert_gate(
+        &gate(&room, &["--format", &form]),
+        0,
+        &["not installed: there is no", "skipped"],
+    );
+    let report = json(&report);
+    let subjects = report["subjects"].as_array().expect("subjects");
+    let subject = &subjects[0]["report"]["subject"];
+    assert_eq!(subject["kind"], "interpreter", "{subject}");
+    let note = subject["notes"][0].as_str().unwrap_or_default();
+    assert!(note.contains("PyMem_*"), "{subject}");
+
+    write(&format!("{mem}malloc = \"nonsense\"\n"));
+    assert_gate(&gate(&room, &[]), 2, &["PYTHONMALLOC", "checked: mem"]);
+    write(&mem.replace("\"mem\"\n", "\"all\"\n"));
+    gate(&room, &[]).assert_usage_error(&["subject all", "`domain`", "raw, mem or obj"]);
 }
 
 #[test]

@@ -2,12 +2,15 @@
 
 use crate::report::{Report, operations, text};
 use crate::room::{Room, Run, open_to_all, skip};
+use allocspec::pymalloc::Version;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What ci/setup installs.
 pub const PYTHON: &str = "/usr/bin/python3";
-const PYTHON_DEBUG: &str = "/usr/bin/python3-dbg";
+/// Its debug build.
+pub const PYTHON_DEBUG: &str = "/usr/bin/python3-dbg";
 
 /// Whether an interpreter is there; says that the test is skipped if not.
 pub fn is_here(python: &str) -> bool {
@@ -31,6 +34,15 @@ pub fn managed() -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+/// The version of an interpreter.
+pub fn version_of(python: &Path) -> Version {
+    let tell = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
+    let output = Command::new(python).args(["-S", "-c", tell]).output();
+    let output = output.expect("the interpreter starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().expect("a version")
 }
 
 fn run(room: &Room, python: &Path, arguments: &[&str]) -> Run {
@@ -130,6 +142,38 @@ fn other_interpreters_conform() {
     }
 }
 
+#[test]
+fn every_domain_has_its_verdict() {
+    if !is_here(PYTHON) {
+        return;
+    }
+    let room = Room::new();
+    let run = |arguments: &[&str]| run(&room, Path::new(PYTHON), arguments);
+    let all = run(&["--domain", "all"]);
+    assert_eq!((all.status, all.stderr.as_str()), (Some(0), ""));
+    let report: serde_json::Value = serde_json::from_str(&all.stdout).expect("JSON");
+    assert_eq!(report["verdict"], "pass");
+    let subjects = report["subjects"].as_array().expect("subjects");
+    let told = subjects.iter().map(|subject| {
+        let note = &subject["report"]["subject"]["notes"][0];
+        (
+            subject["name"].as_str().unwrap_or_default(),
+            subject["report"]["verdict"].as_str().unwrap_or_default(),
+            note.as_str().unwrap_or_default(),
+        )
+    });
+    for ((name, verdict, note), (domain, functions)) in told.zip([
+        ("raw", "PyMem_Raw*"),
+        ("mem", "PyMem_*"),
+        ("obj", "PyObject_*"),
+    ]) {
+        assert_eq!(name, format!("{PYTHON} {domain}"));
+        assert_eq!(verdict, "conformant");
+        assert!(note.contains(functions), "{note}");
+    }
+    assert_eq!(subjects.len(), 3);
+}
+
 /// An interpreter over a C library that is wrong has a wrong allocator.
 #[test]
 fn a_faulty_interpreter_is_found_and_replayed() {
@@ -164,8 +208,10 @@ fn a_faulty_interpreter_is_found_and_replayed() {
     assert_eq!(operations(text(finding, "program")), 1, "{finding}");
     let trace = out.join("calloc-zero.trace");
     let trace = trace.to_str().expect("a plain path");
-    let again = check(&["replay", trace, "--format", "json", "--rule", "calloc-zero"]);
+    let replay = ["replay", trace, "--format", "json", "--rule", "calloc-zero"];
+    let again = check(&replay);
     assert_eq!(again.status, Some(1), "{}\n{}", again.stdout, again.stderr);
+    check(&[&replay[..], &["--domain", "all"]].concat()).assert_usage_error(&["one domain"]);
     fs::remove_dir_all(out).expect("it was made");
 }
 
@@ -190,7 +236,7 @@ fn what_cannot_be_checked_is_refused_in_one_line() {
     if is_here(PYTHON) {
         let python = Path::new(PYTHON);
         run(&room, python, &["--malloc", "nonsense"]).assert_usage_error(&["PYTHONMALLOC"]);
-        run(&room, python, &["--domain", "all"]).assert_usage_error(&["raw, mem or obj"]);
+        run(&room, python, &["--domain", "any"]).assert_usage_error(&["raw, mem, obj or all"]);
         run(&room, python, &["--layout", "3.9"]).assert_usage_error(&["--layout"]);
         // An interpreter without ctypes.
         refuse(

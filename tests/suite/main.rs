@@ -8,6 +8,7 @@ mod adversity;
 mod cli;
 mod deaths;
 mod debian;
+mod environment;
 mod faulty;
 mod gate;
 mod hostile;

@@ -95,7 +95,7 @@ impl Answer {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct Subject {
-    /// How it was reached: `reference`, `system`, `preload`, `dlopen`, `mutant`.
+    /// How it was reached: `reference`, `system`, `preload`, `dlopen`, `mutant`, `interpreter`.
     pub kind: &'static str,
     /// What the user called it.
     pub name: String,

@@ -1,0 +1,290 @@
+//! The variables that choose an interpreter's allocators: what the documents say of them, shown on real interpreters.
+
+use crate::interpreters::{PYTHON, PYTHON_DEBUG, is_here, managed, version_of};
+use crate::room::Room;
+use allocspec::pymalloc::{Domain, Style, Version};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Shows the eight bytes before a block of each domain, and what the interpreter knows of its small blocks.
+const SHOW: &str = "\
+import ctypes, sys
+for name in ('PyMem_RawMalloc', 'PyMem_Malloc', 'PyObject_Malloc'):
+    malloc = getattr(ctypes.pythonapi, name)
+    malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    header = bytearray(ctypes.string_at(malloc(430) - 8, 8))
+    print(''.join('%02x' % byte for byte in header))
+sys._debugmallocstats()
+";
+
+/// Needs several arenas, and tells when it has done.
+const MANY: &str = "\
+import sys
+many = [str(number) for number in range(100000)]
+sys.stderr.write('done\\n')
+sys.stderr.flush()
+";
+
+/// Where small blocks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beneath {
+    Pools,
+    CLibrary,
+    Mimalloc,
+}
+use Beneath::{CLibrary, Mimalloc, Pools};
+
+/// That, and whether debug hooks stand before it.
+type Allocators = (Beneath, bool);
+
+/// An interpreter that listens to the variables.
+struct Interpreter {
+    python: PathBuf,
+    version: Version,
+    /// Whether it is a debug build, which has debug hooks by itself.
+    debug: bool,
+}
+
+impl Interpreter {
+    fn own(&self) -> Allocators {
+        (Pools, self.debug)
+    }
+
+    /// What a value of `PYTHONMALLOC` stands for; `None` if it is unknown.
+    fn named(&self, value: &str) -> Option<Allocators> {
+        let since = |minor| self.version >= Version(3, minor, 0);
+        Some(match value {
+            "" => self.own(),
+            "default" if since(7) => self.own(),
+            "malloc" => (CLibrary, false),
+            "malloc_debug" => (CLibrary, true),
+            "pymalloc" => (Pools, false),
+            "pymalloc_debug" => (Pools, true),
+            // 3.6 puts the hooks over what it started with, and never comes to pymalloc.
+            "debug" if !since(7) => (CLibrary, true),
+            "debug" => (Pools, true),
+            "mimalloc" if since(13) => (Mimalloc, false),
+            "mimalloc_debug" if since(13) => (Mimalloc, true),
+            _ => return None,
+        })
+    }
+
+    fn run(&self, options: &[&str], variables: &[(&str, &str)], script: &str) -> Output {
+        run(&self.python, options, variables, script)
+    }
+
+    /// The allocators that it is seen to have.
+    #[track_caller]
+    fn seen(&self, options: &[&str], variables: &[(&str, &str)]) -> Allocators {
+        let output = self.run(options, variables, SHOW);
+        let told = String::from_utf8_lossy(&output.stderr);
+        let case = format!("{:?} {options:?} {variables:?}", self.python);
+        assert!(output.status.success(), "{case}\n{told}");
+        let beneath = [
+            ("Small block threshold = 512,", Pools),
+            ("Small block threshold = 16384,", Mimalloc),
+        ];
+        let beneath = beneath.iter().find(|(words, _)| told.contains(words));
+        let beneath = beneath.map_or(CLibrary, |&(_, beneath)| beneath);
+        let forbidden = format!("{:02x}", Style::of(self.version).forbidden).repeat(7);
+        let header = |domain| format!("{:02x}{forbidden}", domain as u8);
+        let headers = [Domain::Raw, Domain::Mem, Domain::Object].map(header);
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let shown: Vec<&str> = shown.lines().collect();
+        assert_eq!(shown.len(), headers.len(), "{case}");
+        let hooks: Vec<bool> = (headers.iter().zip(shown))
+            .map(|(header, shown)| header == shown)
+            .collect();
+        assert!(
+            hooks.iter().all(|&hook| hook == hooks[0]),
+            "{case}: hooks on some domains: {hooks:?}"
+        );
+        (beneath, hooks[0])
+    }
+
+    /// The statistics that it tells before [`MANY`] has done, and after: the arenas taken until then, for each time.
+    fn told(&self, options: &[&str], variables: &[(&str, &str)]) -> (Vec<usize>, Vec<usize>) {
+        let output = self.run(options, variables, MANY);
+        let told = String::from_utf8_lossy(&output.stderr);
+        let (before, after) = told.split_once("done\n").expect("the script was run");
+        (arenas(before), arenas(after))
+    }
+}
+
+fn arenas(told: &str) -> Vec<usize> {
+    let lines = told.lines();
+    let totals = lines.filter_map(|line| line.strip_prefix("# arenas allocated total"));
+    let number = |line: &str| {
+        let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("a number of arenas")
+    };
+    totals.map(number).collect()
+}
+
+fn run(python: &Path, options: &[&str], variables: &[(&str, &str)], script: &str) -> Output {
+    let mut command = Command::new(python);
+    for variable in ["PYTHONMALLOC", "PYTHONMALLOCSTATS", "PYTHONDEVMODE"] {
+        command.env_remove(variable);
+    }
+    command
+        .args(options)
+        .args(["-s", "-S", "-c", script])
+        .current_dir("/")
+        .envs(variables.iter().copied());
+    command.output().expect("the interpreter starts")
+}
+
+fn interpreters() -> Vec<Interpreter> {
+    let debians = [PYTHON, PYTHON_DEBUG].into_iter();
+    let debians = debians.filter(|python| is_here(python)).map(PathBuf::from);
+    let all = debians.chain(managed()).map(|python| {
+        let ask = "import sys; print(hasattr(sys, 'gettotalrefcount'))";
+        Interpreter {
+            version: version_of(&python),
+            debug: run(&python, &[], &[], ask).stdout.starts_with(b"True"),
+            python,
+        }
+    });
+    all.filter(|python| python.version >= Version(3, 6, 0))
+        .collect()
+}
+
+#[test]
+fn every_value_chooses_its_allocators() {
+    let values = [
+        "",
+        "default",
+        "malloc",
+        "malloc_debug",
+        "pymalloc",
+        "pymalloc_debug",
+        "debug",
+        "mimalloc",
+        "mimalloc_debug",
+    ];
+    for python in interpreters() {
+        assert_eq!(python.seen(&[], &[]), python.own(), "{:?}", python.python);
+        for value in values {
+            if let Some(allocators) = python.named(value) {
+                let seen = python.seen(&[], &[("PYTHONMALLOC", value)]);
+                assert_eq!(seen, allocators, "{:?} {value}", python.python);
+            }
+        }
+    }
+}
+
+/// `default` is unknown to 3.6, and mimalloc is before 3.13.
+#[test]
+fn any_other_value_is_fatal() {
+    let values = [
+        "nonsense",
+        "Malloc",
+        "debug ",
+        "default",
+        "mimalloc",
+        "mimalloc_debug",
+    ];
+    for python in interpreters() {
+        for value in values {
+            if python.named(value).is_none() {
+                let output = python.run(&[], &[("PYTHONMALLOC", value)], "print('it runs')");
+                let told = String::from_utf8_lossy(&output.stderr).to_lowercase();
+                assert_eq!(output.status.code(), Some(1), "{:?} {told}", python.python);
+                assert_eq!(output.stdout, b"", "{:?}", python.python);
+                for words in ["pythonmalloc", "unknown", "allocator"] {
+                    assert!(told.contains(words), "{:?} {told}", python.python);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_environment_is_ignored_if_asked() {
+    for python in interpreters() {
+        let isolated = python.version >= Version(3, 7, 0);
+        for option in ["-E", "-I"] {
+            // 3.6 looks for `-E` alone before it chooses its allocators.
+            let ignores = option == "-E" || isolated;
+            let variables = [("PYTHONMALLOC", "malloc_debug"), ("PYTHONDEVMODE", "1")];
+            let expected = match ignores {
+                true => python.own(),
+                false => (CLibrary, true),
+            };
+            let seen = python.seen(&[option], &variables);
+            assert_eq!(seen, expected, "{:?} {option}", python.python);
+            let unknown = python.run(&[option], &[("PYTHONMALLOC", "nonsense")], "pass");
+            assert_eq!(unknown.status.success(), ignores, "{:?}", python.python);
+            let told = python.told(&[option], &[("PYTHONMALLOCSTATS", "1")]);
+            assert_eq!(told, (vec![], vec![]), "{:?} {option}", python.python);
+        }
+    }
+}
+
+#[test]
+fn development_mode_adds_the_hooks_unless_something_is_chosen() {
+    let all = interpreters().into_iter();
+    for python in all.filter(|python| python.version >= Version(3, 7, 0)) {
+        let dev = ("PYTHONDEVMODE", "1");
+        assert_eq!(python.seen(&["-X", "dev"], &[]), (Pools, true));
+        assert_eq!(python.seen(&[], &[dev]), (Pools, true));
+        for value in ["default", "malloc"] {
+            let seen = python.seen(&[], &[dev, ("PYTHONMALLOC", value)]);
+            assert_eq!(Some(seen), python.named(value), "{:?}", python.python);
+        }
+    }
+}
+
+/// They are told before each arena is taken, and at the end.
+#[test]
+fn statistics_are_told_when_asked_for() {
+    for python in interpreters() {
+        let told = |value, malloc| {
+            let variables = [("PYTHONMALLOCSTATS", value), ("PYTHONMALLOC", malloc)];
+            python.told(&[], &variables)
+        };
+        let (before, after) = told("1", "pymalloc");
+        let all: Vec<usize> = before.iter().chain(&after).copied().collect();
+        let expected: Vec<usize> = (0..all.len()).collect();
+        assert_eq!(all, expected, "{:?}", python.python);
+        assert!(before.len() > 2, "{:?}: {all:?}", python.python);
+        assert!(!after.is_empty(), "{:?}: {all:?}", python.python);
+        for (value, malloc) in [("", "pymalloc"), ("1", "malloc")] {
+            assert_eq!(told(value, malloc), (vec![], vec![]), "{:?}", python.python);
+        }
+    }
+}
+
+/// Neither is a word to those of before 3.6; debug builds of 2.7 listen to the second.
+#[test]
+fn older_ones_do_not_listen() {
+    for python in managed() {
+        if version_of(&python) < Version(3, 6, 0) {
+            let variables = [("PYTHONMALLOC", "nonsense"), ("PYTHONMALLOCSTATS", "1")];
+            let output = run(&python, &[], &variables, MANY);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                (output.status.code(), told.as_ref()),
+                (Some(0), "done\n"),
+                "{python:?}"
+            );
+        }
+    }
+}
+
+/// A check finds the interpreter as it is by itself, whatever the user has set.
+#[test]
+fn what_the_user_has_set_does_not_reach_the_subject() {
+    if is_here(PYTHON) {
+        let room = Room::new();
+        let mut command = room.command(&["check", "--python", PYTHON, "--rule", "threshold-512"]);
+        command
+            .args(["--strict", "--time", "2s"])
+            .env("PYTHONMALLOC", "nonsense")
+            .env("PYTHONMALLOCSTATS", "1")
+            .env("PYTHONHOME", "/nowhere");
+        let run = room.run(command);
+        assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
+        assert!(run.stdout.contains("pass  threshold-512"), "{}", run.stdout);
+    }
+}
