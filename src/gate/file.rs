@@ -52,7 +52,7 @@ impl GateSubject {
         Some(match &self.package {
             Some(package) => format!("not installed: apt-get install {package}"),
             None => format!(
-                "there is no {}: mend `subject`, or name the `package` that has it",
+                "there is no {}: mend its path, or name the `package` that has it",
                 path.display()
             ),
         })
@@ -373,7 +373,7 @@ mod tests {
         );
         assert_eq!(
             python.missing().as_deref(),
-            Some("not installed: there is no python3-of-nobody")
+            Some("there is no python3-of-nobody: mend its path, or name the `package` that has it")
         );
         assert_eq!(
             built.options.subject,

@@ -63,9 +63,15 @@ impl Item {
             && failing.all(|failing| failing.which != Which::Some && failing.number == 1)
     }
 
-    /// What the item costs, roughly: see [`Program::cost`].
+    /// What the item costs, roughly: see [`Program::cost`]. System calls that fail at random wait for those that fail one
+    /// by one, which show the same in shorter programs.
     fn cost(&self) -> u64 {
-        let runs = if self.is_sweep() { RUNS } else { 1 };
+        let mut failing = self.program.ops.iter().filter_map(Failing::of);
+        let runs = match failing.any(|failing| failing.which == Which::Some) {
+            true => 2 * RUNS,
+            false if self.is_sweep() => RUNS,
+            false => 1,
+        };
         self.program.cost().saturating_mul(runs)
     }
 

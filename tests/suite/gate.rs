@@ -111,14 +111,14 @@ fn interpreters_are_subjects_too() {
     let room = Room::new();
     let write = |text: &str| fs::write(room.path("gate.toml"), text).expect("room for a file");
     let mem = "time = 2\n[[subject]]\nname = \"mem\"\npython = \"python3\"\ndomain = \"mem\"\n";
-    let none = "[[subject]]\nname = \"none\"\npython = \"./python3\"\n";
+    let none = "[[subject]]\nname = \"none\"\npython = \"./python3\"\npackage = \"python4\"\n";
     write(&format!("{mem}{none}"));
     let report = room.path("gate.json");
     let form = format!("json={}", report.display());
     assert_gate(
         &gate(&room, &["--format", &form]),
         0,
-        &["not installed: there is no", "skipped"],
+        &["not installed: apt-get install python4", "skipped"],
     );
     let report = json(&report);
     let subjects = report["subjects"].as_array().expect("subjects");
