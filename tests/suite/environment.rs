@@ -235,7 +235,7 @@ fn development_mode_adds_the_hooks_unless_something_is_chosen() {
     }
 }
 
-/// They are told before each arena is taken, and at the end.
+/// They are told before each arena is taken, and at the end; 3.12 has no pools left to tell of by then.
 #[test]
 fn statistics_are_told_when_asked_for() {
     for python in interpreters() {
@@ -248,6 +248,8 @@ fn statistics_are_told_when_asked_for() {
         let expected: Vec<usize> = (0..all.len()).collect();
         assert_eq!(all, expected, "{:?}", python.python);
         assert!(before.len() > 2, "{:?}: {all:?}", python.python);
+        let silent = (Version(3, 12, 0)..Version(3, 13, 0)).contains(&python.version);
+        assert_eq!(after.is_empty(), silent, "{:?}: {all:?}", python.python);
         for (value, malloc) in [("", "pymalloc"), ("1", "malloc")] {
             assert_eq!(told(value, malloc), (vec![], vec![]), "{:?}", python.python);
         }

@@ -64,21 +64,16 @@ fn assert_conformant(python: &Path, arguments: &[&str]) -> Report {
     Report::read(&run, false)
 }
 
-/// Every rule that can be seen was seen to hold. On a busy machine a few may have had no turn.
+/// Every rule but the one about the first call, which an interpreter has made long ago, was seen to hold.
 #[track_caller]
 fn assert_all_pass(report: &Report) {
-    let verdicts = |verdict: &str| {
-        let rules = report.rules().iter();
-        rules.filter(|rule| rule["verdict"] == verdict).count()
-    };
-    assert_eq!(verdicts("fail"), 0, "{:?}", report.rules());
-    assert_eq!(
-        verdicts("not-applicable"),
-        1,
-        "the first call: {:?}",
-        report.rules()
-    );
-    assert!(verdicts("pass") > 55, "{:?}", report.rules());
+    for rule in report.rules() {
+        let wanted = match rule["id"] == "first-call-any" {
+            true => "not-applicable",
+            false => "pass",
+        };
+        assert_eq!(rule["verdict"], wanted, "{rule}");
+    }
 }
 
 #[track_caller]
