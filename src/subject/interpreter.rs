@@ -6,13 +6,15 @@
 //! An interpreter has blocks of its own in its pools. So before it is first called, every block that can be had without
 //! a new arena is taken and kept: what is asked for afterwards finds pools that nobody else has touched.
 
-use super::log::{Countdown, Log};
+use super::log::Countdown;
 use super::{Event, Native, Source, Subject};
 use crate::program::Call;
 use crate::pymalloc::{Build, Domain, Edition, Version};
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
+
+mod hooks;
+use hooks::{Hooks, Setters};
 
 /// Blocks of the size that is looked at first, by which an allocator with pools must have asked for an arena.
 const MANY: usize = 1 << 15;
@@ -57,38 +59,6 @@ fn symbol_of(domain: Domain, name: &str) -> String {
     format!("{}{}{rest}", prefix(domain), first.to_ascii_uppercase())
 }
 
-/// `PyMemAllocatorEx`
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Allocator {
-    context: *mut c_void,
-    malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut u8,
-    calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut u8,
-    realloc: unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> *mut u8,
-    free: unsafe extern "C" fn(*mut c_void, *mut u8),
-}
-
-/// `PyObjectArenaAllocator`
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Arenas {
-    context: *mut c_void,
-    alloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut u8,
-    free: unsafe extern "C" fn(*mut c_void, *mut u8, usize),
-}
-
-/// `PYMEM_DOMAIN_RAW`
-const RAW: c_int = 0;
-
-/// The functions of CPython that see to hooks.
-#[derive(Clone, Copy)]
-struct Setters {
-    get: unsafe extern "C" fn(c_int, *mut Allocator),
-    set: unsafe extern "C" fn(c_int, *const Allocator),
-    get_arenas: unsafe extern "C" fn(*mut Arenas),
-    set_arenas: unsafe extern "C" fn(*const Arenas),
-}
-
 /// The function of this name and type, if the process has one.
 macro_rules! function {
     ($name:expr, $type:ty) => {{
@@ -97,35 +67,13 @@ macro_rules! function {
         (!address.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, $type>(address) })
     }};
 }
+use function;
 
 fn symbol(name: &str) -> *mut c_void {
     match CString::new(name) {
         // SAFETY: the name is a C string.
         Ok(name) => unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) },
         Err(_) => ptr::null_mut(),
-    }
-}
-
-impl Setters {
-    fn find() -> Option<Setters> {
-        Some(Setters {
-            get: function!(
-                "PyMem_GetAllocator",
-                unsafe extern "C" fn(c_int, *mut Allocator)
-            )?,
-            set: function!(
-                "PyMem_SetAllocator",
-                unsafe extern "C" fn(c_int, *const Allocator)
-            )?,
-            get_arenas: function!(
-                "PyObject_GetArenaAllocator",
-                unsafe extern "C" fn(*mut Arenas)
-            )?,
-            set_arenas: function!(
-                "PyObject_SetArenaAllocator",
-                unsafe extern "C" fn(*const Arenas)
-            )?,
-        })
     }
 }
 
@@ -271,7 +219,8 @@ unsafe fn hook(
     }
 }
 
-/// Whether the smallest blocks lie as close together as in pools of this build: no C library packs its own so.
+/// Whether the smallest blocks lie as close together as in pools of this build: what an interpreter has otherwise, the
+/// C library, packs none so.
 ///
 /// # Safety
 ///
@@ -450,206 +399,4 @@ impl Subject for Hooked {
         let count = self.count.map(|count| unsafe { count() })?;
         usize::try_from(count).ok()
     }
-}
-
-/// What the hooks know, and what stood there before them.
-struct Hooks {
-    log: Log,
-    raw: Allocator,
-    arenas: Arenas,
-    failing_raw: Countdown,
-    failing_arena: Countdown,
-    /// Bytes by which arenas are displaced.
-    shift: usize,
-    /// Arenas that are displaced, by their address, with that and the size of what they lie in.
-    displaced: Vec<(*mut u8, *mut u8, usize)>,
-    /// Whether arenas are refused, and whether one was.
-    refuse: bool,
-    refused: bool,
-    /// The size of the last arena asked for.
-    arena: usize,
-}
-
-impl Hooks {
-    /// Puts hooks on the raw domain and the arena allocator.
-    ///
-    /// # Safety
-    ///
-    /// As for [`prepare`].
-    unsafe fn install(setters: Setters) -> *mut Hooks {
-        let mut raw = MaybeUninit::uninit();
-        let mut arenas = MaybeUninit::uninit();
-        // SAFETY: the functions fill what they are given. The hooks have the context that they are written for.
-        unsafe {
-            (setters.get)(RAW, raw.as_mut_ptr());
-            (setters.get_arenas)(arenas.as_mut_ptr());
-            let hooks = Box::into_raw(Box::new(Hooks {
-                log: Log::new(),
-                raw: raw.assume_init(),
-                arenas: arenas.assume_init(),
-                failing_raw: Countdown::NEVER,
-                failing_arena: Countdown::NEVER,
-                shift: 0,
-                displaced: Vec::with_capacity(64),
-                refuse: false,
-                refused: false,
-                arena: 0,
-            }));
-            let own = Allocator {
-                context: hooks.cast(),
-                malloc: raw_malloc,
-                calloc: raw_calloc,
-                realloc: raw_realloc,
-                free: raw_free,
-            };
-            (setters.set)(RAW, &raw const own);
-            let own = Arenas {
-                context: hooks.cast(),
-                alloc: arena_alloc,
-                free: arena_free,
-            };
-            (setters.set_arenas)(&raw const own);
-            hooks
-        }
-    }
-
-    /// Takes the hooks away, which were not used for anything that lasts.
-    ///
-    /// # Safety
-    ///
-    /// As for [`prepare`]; `hooks` are those that were installed last.
-    unsafe fn remove(hooks: *mut Hooks, setters: Setters) {
-        // SAFETY: the caller's promise. Nobody has the hooks once the interpreter does not.
-        unsafe {
-            (setters.set)(RAW, &raw const (*hooks).raw);
-            (setters.set_arenas)(&raw const (*hooks).arenas);
-            drop(Box::from_raw(hooks));
-        }
-    }
-
-    fn alloc_arena(&mut self, size: usize) -> *mut u8 {
-        self.arena = size;
-        if self.refuse {
-            self.refused = true;
-            return ptr::null_mut();
-        }
-        if self.failing_arena.strikes() {
-            return ptr::null_mut();
-        }
-        // Behind a displaced arena there is room for another, so that one that reaches too far is seen to.
-        let room = if self.shift == 0 {
-            0
-        } else {
-            self.shift + size
-        };
-        // SAFETY: what stood there before the hook is called as it was.
-        let base = unsafe { (self.arenas.alloc)(self.arenas.context, size + room) };
-        if base.is_null() || self.shift == 0 {
-            return base;
-        }
-        let arena = base.wrapping_add(self.shift);
-        self.displaced.push((arena, base, size + room));
-        arena
-    }
-
-    fn free_arena(&mut self, arena: *mut u8, size: usize) {
-        let displaced = self.displaced.iter().position(|&(own, ..)| own == arena);
-        let (_, base, size) = match displaced {
-            Some(index) => self.displaced.swap_remove(index),
-            None => (arena, arena, size),
-        };
-        // SAFETY: it was obtained from there.
-        unsafe { (self.arenas.free)(self.arenas.context, base, size) };
-    }
-}
-
-/// The hooks behind a context.
-///
-/// # Safety
-///
-/// `context` is what [`Hooks::install`] gave to the interpreter, which calls one hook at a time.
-unsafe fn of<'a>(context: *mut c_void) -> &'a mut Hooks {
-    // SAFETY: the caller's promise.
-    unsafe { &mut *context.cast() }
-}
-
-unsafe extern "C" fn raw_malloc(context: *mut c_void, size: usize) -> *mut u8 {
-    // SAFETY: the interpreter passes the context; what stood there before the hook is called as it was. So below.
-    unsafe {
-        let hooks = of(context);
-        let block = match hooks.failing_raw.strikes() {
-            true => ptr::null_mut(),
-            false => (hooks.raw.malloc)(hooks.raw.context, size),
-        };
-        let result = block.addr();
-        hooks.log.note(Event::RawMalloc { size, result });
-        block
-    }
-}
-
-unsafe extern "C" fn raw_calloc(context: *mut c_void, count: usize, size: usize) -> *mut u8 {
-    // SAFETY: as above.
-    unsafe {
-        let hooks = of(context);
-        let block = match hooks.failing_raw.strikes() {
-            true => ptr::null_mut(),
-            false => (hooks.raw.calloc)(hooks.raw.context, count, size),
-        };
-        let result = block.addr();
-        hooks.log.note(Event::RawCalloc {
-            count,
-            size,
-            result,
-        });
-        block
-    }
-}
-
-unsafe extern "C" fn raw_realloc(context: *mut c_void, block: *mut u8, size: usize) -> *mut u8 {
-    // SAFETY: as above.
-    unsafe {
-        let hooks = of(context);
-        let moved = match hooks.failing_raw.strikes() {
-            true => ptr::null_mut(),
-            false => (hooks.raw.realloc)(hooks.raw.context, block, size),
-        };
-        hooks.log.note(Event::RawRealloc {
-            block: block.addr(),
-            size,
-            result: moved.addr(),
-        });
-        moved
-    }
-}
-
-unsafe extern "C" fn raw_free(context: *mut c_void, block: *mut u8) {
-    // SAFETY: as above.
-    unsafe {
-        let hooks = of(context);
-        hooks.log.note(Event::RawFree {
-            block: block.addr(),
-        });
-        (hooks.raw.free)(hooks.raw.context, block);
-    }
-}
-
-unsafe extern "C" fn arena_alloc(context: *mut c_void, size: usize) -> *mut u8 {
-    // SAFETY: as above.
-    let hooks = unsafe { of(context) };
-    let arena = hooks.alloc_arena(size);
-    hooks.log.note(Event::ArenaAlloc {
-        size,
-        result: arena.addr(),
-    });
-    arena
-}
-
-unsafe extern "C" fn arena_free(context: *mut c_void, base: *mut u8, size: usize) {
-    // SAFETY: as above.
-    let hooks = unsafe { of(context) };
-    hooks.log.note(Event::ArenaFree {
-        base: base.addr(),
-        size,
-    });
-    hooks.free_arena(base, size);
 }
