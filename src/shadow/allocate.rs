@@ -297,3 +297,45 @@ impl Shadow<'_> {
         self.ledger.note(if pointer { block } else { null });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Program;
+    use crate::shadow::{Conduct, Ledger, Muted};
+
+    /// What is wrong about the size, too, follows from the alignment that was taken.
+    #[test]
+    fn a_block_for_an_alignment_that_is_none_is_told_once() {
+        let op = Op::new(Call::AlignedAlloc, 0, 3, u64::MAX);
+        let program = Program {
+            ops: vec![op],
+            ..Program::default()
+        };
+        let memory = [0_u64; 8];
+        let reply = Reply {
+            value: memory.as_ptr().addr() as u64,
+            errno: ERRNO_BEFORE,
+            ..Reply::default()
+        };
+        let settled = |muted: Muted| {
+            let ledger = Ledger::new();
+            let conduct = Conduct {
+                rules: RuleId::ALL.iter().copied().collect(),
+                muted,
+                stores: false,
+                closely: false,
+            };
+            let mut shadow = Shadow::new(&ledger, conduct).expect("address space for the tables");
+            shadow.begin(&program);
+            let request = shadow.request(&op);
+            let checked = shadow.settle(0, &op, &request, &reply);
+            (checked, shadow.take_finding().map(|finding| finding.rule))
+        };
+        let mut muted = Muted::NONE;
+        let (_, rule) = settled(muted);
+        assert_eq!(rule, Some(RuleId::AlignedAllocInvalid));
+        muted.mute(RuleId::AlignedAllocInvalid, Call::AlignedAlloc);
+        assert_eq!(settled(muted), (Ok(()), None));
+    }
+}
