@@ -17,6 +17,7 @@ mod huge;
 mod introspection;
 mod realloc;
 mod script;
+mod threads;
 mod zero;
 
 use super::op::Program;
@@ -39,6 +40,7 @@ pub fn directed(vocabulary: &Vocabulary, seed: u64) -> Vec<Program> {
         exhaustion::programs,
         failing::programs,
         bounded::programs,
+        threads::programs,
         cpython::programs,
         cpython_sources::programs,
     ];

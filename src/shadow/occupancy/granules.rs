@@ -29,20 +29,20 @@ pub(super) fn leaf_start(entry: u64) -> usize {
 /// Calls `change` with each of the words that hold the granules from `first` to `last`, and the mask of those in it.
 #[inline(always)]
 pub(super) fn each_word(
-    words: &mut [AtomicU64],
+    words: &[AtomicU64],
     first: u64,
     last: u64,
-    mut change: impl FnMut(&mut u64, u64),
+    mut change: impl FnMut(&AtomicU64, u64),
 ) {
     let (head, tail) = (!0 << (first & 63), !0 >> (63 - (last & 63)));
     match words {
-        [word] => change(word.get_mut(), head & tail),
+        [word] => change(word, head & tail),
         [start, middle @ .., end] => {
-            change(start.get_mut(), head);
+            change(start, head);
             for word in middle {
-                change(word.get_mut(), !0);
+                change(word, !0);
             }
-            change(end.get_mut(), tail);
+            change(end, tail);
         }
         [] => {}
     }
