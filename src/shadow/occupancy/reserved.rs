@@ -24,6 +24,10 @@ struct Mapping {
 unsafe impl Send for Reserved {}
 // SAFETY: as above.
 unsafe impl Sync for Reserved {}
+// SAFETY: an address that is used once, to unmap what it says.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
 impl Reserved {
     /// So many words.

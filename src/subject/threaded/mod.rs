@@ -64,6 +64,9 @@ struct Heap {
     failed: Option<u64>,
 }
 
+// SAFETY: it alone has what its pointers lead to, but for blocks, and nothing depends on the thread.
+unsafe impl Send for Heap {}
+
 impl Heap {
     /// Forgets whose a block is; gives whose it was.
     fn disown(&mut self, block: *mut u8) -> Option<u64> {
