@@ -4,7 +4,7 @@
 //! exchange when done with it, and whoever is next takes it out, which the program has made to happen in that order. So no
 //! lock is held, and nothing is waited for, while the subject is at work.
 
-use super::block::Block;
+use super::block::{Block, Line};
 use super::ledger::Ledger;
 use super::model::{At, Checked, Shadow};
 use super::occupancy::Mark;
@@ -79,7 +79,7 @@ impl<'l> Shadow<'l> {
     pub fn sibling(&mut self, number: u64, ledger: &'l Ledger) -> Shadow<'l> {
         let mut shadow = Shadow::with(self.occupancy.sibling(), ledger, self.conduct);
         shadow.common = self.common.clone();
-        shadow.blocks = vec![Block::empty(); self.blocks.len()];
+        shadow.blocks = vec![Line(Block::empty()); self.blocks.len()];
         shadow.purpose = self.purpose;
         shadow.reserved = self.reserved.clone();
         shadow.thread = number as u8;
@@ -101,7 +101,7 @@ impl<'l> Shadow<'l> {
                 self.live -= 1;
                 self.live_bytes -= block.size;
             }
-            *common.block(slot) = std::mem::replace(block, Block::empty());
+            *common.block(slot) = std::mem::replace(block, Line(Block::empty())).0;
         }
     }
 
@@ -113,7 +113,7 @@ impl<'l> Shadow<'l> {
                 self.live += 1;
                 self.live_bytes += block.size;
             }
-            self.blocks[slot as usize] = block;
+            self.blocks[slot as usize] = Line(block);
         }
     }
 

@@ -90,7 +90,7 @@ impl Occupancy {
         Ok(Occupancy {
             spans: Reserved::new(1 << (ADDRESS_BITS - SPAN_BITS))?,
             regions: Reserved::new(1 << (ADDRESS_BITS - REGION_BITS))?,
-            leaves: Reserved::new(leaves * REGION_WORDS)?,
+            leaves: Reserved::new(leaves * REGION_WORDS + AT_ONCE)?,
             owners: Reserved::new(leaves)?,
             growth: Arc::default(),
             alone: true,
@@ -139,34 +139,30 @@ impl Occupancy {
     #[inline(always)]
     pub fn mark(&self, address: u64, size: u64) -> Mark {
         let (first, last) = granules(address, size);
-        let Some(words) = self.words(first, last) else {
+        let Some(words) = self.own_words(first, last) else {
             return self.mark_range(first, last);
         };
         let mut taken = 0;
         each_word(words, first, last, |word, mask| {
-            taken |= mask
-                & if self.alone {
-                    let before = word.load(Relaxed);
-                    word.store(before | mask, Relaxed);
-                    before
-                } else {
-                    word.fetch_or(mask, AcqRel)
-                };
+            let before = word.load(Relaxed);
+            taken |= before & mask;
+            word.store(before | mask, Relaxed);
         });
         if taken == 0 { Mark::Clear } else { Mark::Taken }
     }
 
-    /// The words of the granules, if all lie in one region whose bits exist.
+    /// The words of the granules, if nobody else has a handle and all lie in one region whose bits exist; always as many as
+    /// [`each_word`] takes.
     #[inline(always)]
-    fn words(&self, first: u64, last: u64) -> Option<&[AtomicU64]> {
+    fn own_words(&self, first: u64, last: u64) -> Option<&[AtomicU64]> {
         let region = first >> (REGION_BITS - GRANULE_BITS);
-        let leaf = self.regions[region as usize].load(Acquire);
-        if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED {
+        let leaf = self.regions[region as usize].load(Relaxed);
+        if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED || !self.alone {
             return None;
         }
-        let start = leaf_start(leaf);
-        let words = start + word_in_region(first)..=start + word_in_region(last);
-        self.leaves.get(words)
+        let start = leaf_start(leaf) + word_in_region(first);
+        let words = (word_in_region(last) - word_in_region(first) + 1).max(AT_ONCE);
+        self.leaves.get(start..start + words)
     }
 
     #[cold]
@@ -240,9 +236,10 @@ impl Occupancy {
     pub fn prefetch(&self, address: u64) {
         let (first, _) = granules(address, 1);
         let leaf = self.regions[(address >> REGION_BITS) as usize].load(Relaxed);
-        if leaf > COVERED {
-            prefetch(&raw const self.leaves[leaf_start(leaf) + word_in_region(first)]);
-        }
+        // A region without a leaf is rare: asking for some other line then costs less than looking whether it is so.
+        prefetch(
+            &raw const self.leaves[leaf_start(leaf.max(leaf_entry(0))) + word_in_region(first)],
+        );
     }
 
     /// Clears a range that was marked as it is given here.
@@ -250,14 +247,10 @@ impl Occupancy {
     pub fn clear(&mut self, address: u64, size: u64) {
         let (first, last) = granules(address, size);
         if self.shared.is_empty()
-            && let Some(words) = self.words(first, last)
+            && let Some(words) = self.own_words(first, last)
         {
             each_word(words, first, last, |word, mask| {
-                if self.alone {
-                    word.store(word.load(Relaxed) & !mask, Relaxed);
-                } else {
-                    word.fetch_and(!mask, AcqRel);
-                }
+                word.store(word.load(Relaxed) & !mask, Relaxed);
             });
             return;
         }
