@@ -9,7 +9,7 @@ use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Program, Vocabulary};
 use crate::pymalloc::Edition;
-use crate::shadow::{Case, Choice, Evidence, Finding, Interception};
+use crate::shadow::{Case, Choice, Evidence, Finding, Interception, is_about_threads};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,13 @@ pub fn check(
         learned.lazy,
     )
     .only(&options.phases);
+    if plan.is_empty() {
+        let phases = options.phases.iter().map(|phase| phase.as_str());
+        return Err(CheckError::EmptyPhase {
+            phases: phases.collect::<Vec<_>>().join(", "),
+            subject: launched.info.name,
+        });
+    }
     finish(options, started, &profile, rules, launched, &plan, tell)
 }
 
@@ -82,6 +89,11 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
         launched.kin.as_ref(),
         Vec::new(),
     );
+    if program.has_threads() && !provided.threads {
+        return Err(CheckError::OneThread {
+            subject: launched.info.name,
+        });
+    }
     if let Some(call) = program.calls().find(|&call| !provided.has(call)) {
         let symbol = call.entry_point().unwrap_or(call.as_str()).to_owned();
         return Err(CheckError::NotProvided {
@@ -401,6 +413,9 @@ fn unseen(rule: &Rule, kin: Option<&Kin>) -> Option<String> {
     }
     if rule.id == RuleId::FirstCallAny && kin.is_some_and(|kin| kin.used) {
         return Some("an interpreter has allocated before it can be asked to".into());
+    }
+    if kin.is_some() && is_about_threads(rule.id) {
+        return Some("called with the interpreter's lock held, by one thread at a time".into());
     }
     let about_counts = matches!(
         rule.id,

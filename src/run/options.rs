@@ -242,6 +242,24 @@ pub enum CheckError {
         /// the subject
         subject: String,
     },
+    /// The program has threads, and the subject serves one at a time.
+    #[error(
+        "{subject} is called by one thread at a time, and the program has several: take its `thread` lines out"
+    )]
+    OneThread {
+        /// the subject
+        subject: String,
+    },
+    /// There is nothing to run in the phases chosen.
+    #[error(
+        "phase {phases} has no program for {subject} and these rules: choose another, or leave out --phase"
+    )]
+    EmptyPhase {
+        /// the phases
+        phases: String,
+        /// the subject
+        subject: String,
+    },
     /// No document of the profile says what comes of an operation of the program.
     #[error(
         "`{operation}` is undefined in profile {profile}: take it out, or choose a profile that defines it"

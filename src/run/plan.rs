@@ -264,6 +264,11 @@ impl<'a> Plan<'a> {
         Plan::with(self.items, random)
     }
 
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.random.is_none()
+    }
+
     /// What was made for this rule, and what was made for others; neither with random programs.
     pub fn divided(self, rule: RuleId) -> [Plan<'a>; 2] {
         let made_for_it = |item: &Item| item.program.rule == Some(rule);

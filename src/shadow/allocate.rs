@@ -222,10 +222,11 @@ impl Shadow<'_> {
         Ok(None)
     }
 
-    /// `errno` after success. What a system call that failed left in it says nothing of calls that go well.
+    /// `errno` after success. What a system call that failed left in it says nothing of calls that go well, nor does what
+    /// waiting for another thread left.
     #[inline(always)]
     pub(super) fn check_errno_kept(&mut self, at: At, reply: &Reply) -> Checked {
-        if reply.hampered {
+        if reply.hampered || self.thread != 0 {
             return Ok(());
         }
         self.ledger.count(RuleId::ErrnoSuccess);

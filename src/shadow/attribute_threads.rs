@@ -15,9 +15,14 @@ const ABOUT_THREADS: [RuleId; 7] = [
     RuleId::TsdDestructor,
 ];
 
+/// Whether a rule is about threads, so that it cannot be put to the test with one alone.
+pub fn is_about_threads(rule: RuleId) -> bool {
+    ABOUT_THREADS.contains(&rule)
+}
+
 /// The rule that harm seen in a program with threads is held to break until more is known.
 pub fn provisional(program: &Program) -> RuleId {
-    let purpose = program.rule.filter(|rule| ABOUT_THREADS.contains(rule));
+    let purpose = program.rule.filter(|&rule| is_about_threads(rule));
     purpose.unwrap_or(RuleId::ThreadSafe)
 }
 

@@ -24,7 +24,7 @@ mod release;
 mod threads;
 
 pub use attribute::{attribute_death, attribute_shrunk, is_killed};
-pub use attribute_threads::{attribute_threads, provisional};
+pub use attribute_threads::{attribute_threads, is_about_threads, provisional};
 pub use conduct::{Conduct, Muted};
 pub use event::{Event, Source};
 pub use finding::{Case, Death, Evidence, Finding, LiveBlock, Moment, Outcome, Shown};

@@ -20,4 +20,5 @@ mod page;
 mod preload;
 mod report;
 mod room;
+mod threads;
 mod traps;

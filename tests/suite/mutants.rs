@@ -11,6 +11,8 @@ const SOME: &[&str] = &[
     "free-list-queue",
     "debug-erased-lost",
     "free-shows-unmap-errno",
+    "calloc-unlocked",
+    "remote-free-twice",
 ];
 
 #[test]

@@ -84,14 +84,16 @@ fn alike(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
     // The smallest alignments that need nothing special.
     for call in kit.aligning() {
-        let mut script = Script::new(RuleId::ThreadSafe);
-        script.shake(kit);
-        for thread in 1..=2 {
-            script.thread(thread);
-            script.churn(&[kit.aligned(call, 16, 48); 3], OFTEN);
+        for size in [48, 256] {
+            let mut script = Script::new(RuleId::ThreadSafe);
+            script.shake(kit);
+            for thread in 1..=2 {
+                script.thread(thread);
+                script.churn(&[kit.aligned(call, 16, size); 3], OFTEN);
+            }
+            script.join();
+            out.push(script.finish());
         }
-        script.join();
-        out.push(script.finish());
     }
 }
 

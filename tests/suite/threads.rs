@@ -1,0 +1,52 @@
+//! Several threads, from the command line.
+
+use crate::room::Room;
+use std::ffi::OsStr;
+
+#[test]
+fn a_phase_is_run_alone_and_says_what_it_had() {
+    let room = Room::new();
+    let words = [
+        "check", "system", "--phase", "threads", "--rule", "thread-safe", "--time", "2s",
+    ];
+    let run = room.run(room.command(&words));
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    for told in ["\nphases   threads ", "pass  thread-safe"] {
+        assert!(run.stdout.contains(told), "{}", run.stdout);
+    }
+    for other in ["directed", "random"] {
+        assert!(!run.stdout.contains(other), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_phase_without_programs_is_refused() {
+    let room = Room::new();
+    room.run(room.command(&["check", "--phase", "threads"]))
+        .assert_usage_error(&["threads", "reference", "--phase"]);
+    room.run(room.command(&["check", "--phase", "thrads"]))
+        .assert_usage_error(&["thrads", "first-calls"]);
+}
+
+#[test]
+fn what_threads_show_is_shown_again_and_counted() {
+    let room = Room::new();
+    let trace = room.path("case.trace");
+    let text = "# allocspec trace 1\n# rule xthread-free\nschedule in order\nthread 1\np0 = malloc 100\nthread 2\n\
+                free p0\np1 = malloc 100\nthread 1\np2 = malloc 100\n";
+    std::fs::write(&trace, text).expect("a trace in the room");
+    let replayed = |subject: &str| {
+        let words = [OsStr::new("replay"), trace.as_os_str(), OsStr::new(subject)];
+        let mut command = room.command(&words);
+        command.args(["--profile", "linux"]);
+        room.run(command)
+    };
+    let run = replayed("mutant:remote-free-twice");
+    assert_eq!(run.status, Some(1), "{}{}", run.stdout, run.stderr);
+    for told in ["FAIL  xthread-free", "overlap: ", "in 100 of 100 runs"] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+    }
+    let run = replayed("system");
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    replayed("reference").assert_usage_error(&["one thread at a time", "`thread`"]);
+}
