@@ -1,7 +1,8 @@
 //! The allocator of the Python interpreter that this process is.
 //!
-//! Between the interpreter and its sources stand the hooks that CPython has for them (PEP 445). They write down every
-//! request, fail the ones they are told to, and displace arenas, as those of the reference do.
+//! Between the interpreter and its sources stand the hooks that CPython has for them (PEP 445), or before 3.5 functions
+//! in place of the C library's. They write down every request, fail the ones they are told to, and displace arenas, as
+//! those of the reference do.
 //!
 //! An interpreter has blocks of its own in its pools. So before it is first called, every block that can be had without
 //! a new arena is taken and kept: what is asked for afterwards finds pools that nobody else has touched.
@@ -14,7 +15,8 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 
 mod hooks;
-use hooks::{Hooks, Setters};
+mod imports;
+use hooks::{Hooks, Place};
 
 /// Blocks of the size that is looked at first, by which an allocator with pools must have asked for an arena.
 const MANY: usize = 1 << 15;
@@ -177,12 +179,7 @@ unsafe fn hook(
     if domain == Domain::Raw {
         return Err("the raw domain has neither pools nor sources of its own".into());
     }
-    // Before 3.5 the structure that describes an allocator has another form.
-    let setters = Setters::find().filter(|_| version >= Version(3, 5, 0));
-    let setters = setters.ok_or_else(|| {
-        let Version(major, minor, _) = version;
-        format!("CPython {major}.{minor} has no hooks on its sources that could be used")
-    })?;
+    let place = Place::find(version)?;
     let malloc = symbol_of(domain, "malloc");
     let count = ["_Py_GetGlobalAllocatedBlocks", "_Py_GetAllocatedBlocks"];
     let count = count
@@ -195,7 +192,7 @@ unsafe fn hook(
                 "the debug hooks stand between {malloc} and its sources: --malloc pymalloc takes them away"
             ));
         }
-        let hooks = Hooks::install(setters);
+        let hooks = Hooks::install(&place)?;
         let mut hooked = Hooked {
             native,
             hooks,
@@ -213,7 +210,7 @@ unsafe fn hook(
             }),
         };
         if build.is_err() {
-            Hooks::remove(hooks, setters);
+            Hooks::remove(hooks, &place);
         }
         Ok((hooked, build?))
     }
