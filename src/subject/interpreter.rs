@@ -100,6 +100,9 @@ pub struct Found {
     pub hooked: Result<Hooked, String>,
     /// Whether small blocks come from pymalloc's pools, with nothing in between.
     pub pools: bool,
+    /// Whether it runs without a global lock. Then mimalloc serves the mem and object domains, and pages that have become
+    /// empty serve others only once every thread has passed a point that code in C never comes to by itself.
+    pub free_threaded: bool,
 }
 
 /// Looks at the interpreter that this process is, and prepares it to be called.
@@ -150,15 +153,26 @@ pub unsafe fn prepare(domain: Domain) -> Result<Found, String> {
         native,
         hooked,
         pools,
+        free_threaded: is_free_threaded(),
     })
+}
+
+/// What CPython in this process says of itself.
+fn told_version() -> Option<String> {
+    let told = function!("Py_GetVersion", unsafe extern "C" fn() -> *const c_char)?;
+    // SAFETY: it returns a C string that nobody changes.
+    let text = unsafe { CStr::from_ptr(told()) };
+    Some(text.to_string_lossy().into_owned())
+}
+
+/// Whether CPython was built to run without a global lock.
+fn is_free_threaded() -> bool {
+    told_version().is_some_and(|text| text.contains("free-threading build"))
 }
 
 /// The version of CPython that is in this process.
 fn version() -> Result<Version, String> {
-    let told = function!("Py_GetVersion", unsafe extern "C" fn() -> *const c_char);
-    let told = told.ok_or("it does not say what version it is of")?;
-    // SAFETY: it returns a C string that nobody changes.
-    let text = unsafe { CStr::from_ptr(told()) }.to_string_lossy();
+    let text = told_version().ok_or("it does not say what version it is of")?;
     let numbers = text.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let numbers = numbers.into_iter().next().unwrap_or_default();
     numbers
