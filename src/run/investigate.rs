@@ -7,9 +7,7 @@ use super::process;
 use super::races;
 use super::supervisor::Run;
 use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
-use crate::shadow::{
-    Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed,
-};
+use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed};
 use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -41,8 +39,9 @@ pub(super) enum Kind {
     Dirt,
     /// Death in a call of this kind, for the same reason.
     Death(Call),
-    /// Any harm that threads do to one another: it shows now in one way, now in another.
-    Harm,
+    /// Any harm that threads do to one another: it shows now in one way, now in another. Only that a call hangs, or that
+    /// none does, stays as it is.
+    Harm { hangs: bool },
     /// This very rule, broken by this call if that tells two causes apart.
     Rule(RuleId, Call),
 }
@@ -107,7 +106,7 @@ impl Kind {
             // A death shows itself whatever is checked.
             Kind::Death(_) => &[],
             // Whichever rule it breaks, that it shows is what counts.
-            Kind::Harm => return harms(),
+            Kind::Harm { .. } => return harms(),
             Kind::Rule(rule, _) => {
                 own = [rule];
                 &own
@@ -251,7 +250,7 @@ impl Hunt {
     pub(super) fn is_it(&self, finding: &Finding, program: &Program) -> bool {
         match self.kind {
             Kind::Damage => is_damage(finding),
-            Kind::Harm => finding.evidence.is_harm(),
+            Kind::Harm { hangs } => finding.evidence.is_harm() && races::is_hang(finding) == hangs,
             kind => Kind::of(finding, program) == kind,
         }
     }
@@ -349,14 +348,7 @@ impl Hunt {
         best: &mut Sighting,
         pinned: Sighting,
     ) -> Result<(), CheckError> {
-        let hangs = matches!(
-            best.finding.evidence,
-            Evidence::Died {
-                death: Death::Hang { .. },
-                ..
-            }
-        );
-        if !hangs || best.program == pinned.program {
+        if !races::is_hang(&best.finding) || best.program == pinned.program {
             return Ok(());
         }
         let (found, _) = self.attempt(seat, &best.program, true, seat.patience())?;

@@ -9,7 +9,7 @@ use super::campaign::Seat;
 use super::investigate::{self, Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
 use super::plan::Item;
 use crate::program::{Call, NO_SLOT, Op, Program};
-use crate::shadow::{Case, Finding, Shown, attribute_threads};
+use crate::shadow::{Case, Death, Evidence, Finding, Shown, attribute_threads};
 use crate::spec::RuleId;
 use std::time::Instant;
 
@@ -38,10 +38,11 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     let time = (budget.time / SHARE).max(LEAST);
     let until = (started + time).min(budget.latest().max(started + LEAST));
     let harm = finding.evidence.is_harm();
+    let hangs = is_hang(&finding);
     let mut hunt = Hunt {
         once: false,
         kind: if harm {
-            Kind::Harm
+            Kind::Harm { hangs }
         } else {
             Kind::of(&finding, &item.program)
         },
@@ -83,7 +84,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.shrink(seat, &mut best)?;
         hunt.until = until.max(Instant::now() + LEAST / 2);
         if harm {
-            best.finding.rule = hunt.attribute_threads(seat, &best, in_order)?;
+            best.finding.rule = hunt.attribute_threads(seat, &best)?;
         }
         shown = Some(hunt.count(seat, &best.program, RUNS)?);
     }
@@ -100,6 +101,17 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         reproduced,
         shown,
     })
+}
+
+/// Whether a call did not return: on a busy machine that may be for want of time, and is no other harm's sign.
+pub(super) fn is_hang(finding: &Finding) -> bool {
+    matches!(
+        finding.evidence,
+        Evidence::Died {
+            death: Death::Hang { .. },
+            ..
+        }
+    )
 }
 
 impl Hunt {
@@ -130,11 +142,10 @@ impl Hunt {
         &self,
         seat: &mut Seat<'_>,
         best: &Sighting,
-        in_order: bool,
     ) -> Result<RuleId, CheckError> {
         let rules = seat.rules();
-        // What was a race in a long program need not be one in a short one.
-        let in_order = in_order || self.finds(seat, &best.program.in_order())?.is_some();
+        // What was a race in a long program need not be one in a short one, nor the other way round.
+        let in_order = self.finds(seat, &best.program.in_order())?.is_some();
         let rule = attribute_threads(&best.finding, &best.program, in_order, &rules);
         if rule != RuleId::XthreadReallocFirst {
             return Ok(rule);

@@ -7,7 +7,14 @@ use std::ffi::OsStr;
 fn a_phase_is_run_alone_and_says_what_it_had() {
     let room = Room::new();
     let words = [
-        "check", "system", "--phase", "threads", "--rule", "thread-safe", "--time", "2s",
+        "check",
+        "system",
+        "--phase",
+        "threads",
+        "--rule",
+        "thread-safe",
+        "--time",
+        "2s",
     ];
     let run = room.run(room.command(&words));
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
