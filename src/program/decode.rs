@@ -424,7 +424,17 @@ mod tests {
         assert_eq!(program.ops.len(), 50_000);
         assert_eq!(program.check(), Ok(()));
 
-        let random = [Call::Repeat, Call::Limit, Call::Bounded, Call::FailSyscall];
+        let random = [
+            Call::Repeat,
+            Call::Limit,
+            Call::Bounded,
+            Call::FailSyscall,
+            Call::Sample,
+            Call::Steady,
+            Call::Fork,
+            Call::Wait,
+            Call::Under,
+        ];
         let missing: Vec<Call> = Call::ALL
             .iter()
             .copied()

@@ -9,6 +9,7 @@ mod seeded;
 mod shrink;
 mod sizes;
 mod trace;
+mod under;
 mod vectors;
 mod vocabulary;
 
@@ -20,5 +21,6 @@ pub use op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 pub use seeded::SplitMix;
 pub use shrink::{Measure, Reducer};
 pub use trace::{Line, TraceError, begins_as_trace};
+pub use under::{Condition, Under};
 pub use vectors::vectors;
 pub use vocabulary::{Calls, Vocabulary};

@@ -6,6 +6,7 @@
 //! whoever comes before it. It then forks a child for every order, so that each program meets a heap that nothing has
 //! touched.
 
+use super::circumstances;
 use super::executor::Executor;
 use super::intercept;
 use super::learn;
@@ -16,7 +17,7 @@ use super::strays;
 use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
-use crate::subject::faulty::Faulty;
+use crate::subject::faulty::{Faulty, surviving_forks};
 use crate::subject::interpreter::{self, Hooked};
 use crate::subject::mutants::Mutant;
 use crate::subject::{Native, Reference, Subject};
@@ -85,6 +86,7 @@ fn become_worker(calling: &CStr) -> ! {
     if let (Some(calling), Some(shared)) = (calling, shared) {
         #[cfg(coverage)]
         count_coverage();
+        circumstances::expect_exit();
         serve(&calling, &shared);
     }
     end(USELESS)
@@ -135,12 +137,12 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
             end(USELESS)
         }
         Carrier::Mutant(name) => match Mutant::named(name) {
-            Some(Mutant::Faulty(fault)) => {
-                serve_built_in(calling, shared, move || Faulty::new(Some(fault)))
-            }
-            Some(Mutant::Sound(variant)) => {
-                serve_built_in(calling, shared, move || Faulty::sound(variant))
-            }
+            Some(Mutant::Faulty(fault)) => serve_built_in(calling, shared, move || {
+                surviving_forks(Faulty::new(Some(fault)))
+            }),
+            Some(Mutant::Sound(variant)) => serve_built_in(calling, shared, move || {
+                surviving_forks(Faulty::sound(variant))
+            }),
             Some(Mutant::Reference(fault)) => {
                 serve_built_in(calling, shared, move || Reference::with_fault(fault))
             }

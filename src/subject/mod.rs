@@ -2,6 +2,7 @@
 
 pub mod faulty;
 pub mod interpreter;
+mod locked;
 mod log;
 pub mod mutants;
 mod native;
@@ -10,6 +11,7 @@ pub mod reference;
 
 use crate::program::Call;
 pub use crate::shadow::{Event, Source};
+pub use locked::Locked;
 pub use native::Native;
 pub use reference::Reference;
 
@@ -101,6 +103,14 @@ pub trait Subject {
     ///
     /// No block may be used afterwards. What a subject cannot take back by itself is lost.
     unsafe fn renew(&mut self) {}
+    /// The same subject for another thread, `None` if it serves one alone. Whoever gives one promises that it may be sent to
+    /// that thread, and used there while this one is used here.
+    fn sibling(&mut self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
     /// The number of blocks the subject believes are live, if it counts them.
     fn live_blocks(&self) -> Option<usize> {
         None

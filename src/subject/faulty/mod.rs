@@ -9,11 +9,13 @@
 //! memory comes from the kernel page by page, so that a limit on the process is a limit on it. A fault is one
 //! question, `self.has(Fault::…)`, at the point where it bites; without the questions the allocator is sound.
 //!
-//! It serves one thread.
+//! It serves one thread at a time.
 
 mod classes;
 mod entry;
 mod fault;
+mod forking;
+mod habits;
 mod heap;
 mod large;
 mod meddling;
@@ -27,6 +29,7 @@ mod table;
 mod tests;
 
 pub use fault::Fault;
+pub use forking::surviving_forks;
 use large::Large;
 use pool::Pool;
 use quarantine::Quarantine;
@@ -74,6 +77,10 @@ pub struct Faulty {
     seen: Seen,
 }
 
+// SAFETY: it alone has what its pointers lead to, but for blocks, which are whoever's they were given to; nothing depends on
+// the thread.
+unsafe impl Send for Faulty {}
+
 /// What faults wait for.
 struct Seen {
     calls: u64,
@@ -113,6 +120,9 @@ impl Faulty {
     }
 
     fn with(variant: Variant, fault: Option<Fault>) -> Faulty {
+        if fault == Some(Fault::GoneAtExit) {
+            habits::expect_exit();
+        }
         Faulty {
             fault,
             variant,
