@@ -60,6 +60,7 @@ fn is_bearable(program: &Program) -> bool {
                 | Call::Steady
                 | Call::Fork
                 | Call::Under
+                | Call::Thread
         )
     };
     // Repeated operations return to the slots that they start from, so they hold no more than once is asked for.
@@ -79,6 +80,7 @@ pub fn options(subject: SubjectSpec) -> CheckOptions {
         time: Duration::ZERO,
         ops: None,
         rules: Vec::new(),
+        phases: Vec::new(),
         jobs: 1,
         max_memory: MEMORY,
         strict: false,

@@ -434,6 +434,10 @@ mod tests {
             Call::Fork,
             Call::Wait,
             Call::Under,
+            Call::Thread,
+            Call::Join,
+            Call::AtExit,
+            Call::Schedule,
         ];
         let missing: Vec<Call> = Call::ALL
             .iter()

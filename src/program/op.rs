@@ -94,6 +94,16 @@ calls! {
     ///
     /// [`Under`]: super::Under
     Under = "under",
+    /// The operations after it are those of thread `a`, from 1 to [`MAX_THREADS`](super::MAX_THREADS).
+    Thread = "thread",
+    /// Waits until the threads have ended; the operations after it are the main thread's.
+    Join = "join",
+    /// The operations of the thread after it are made by a destructor of thread-specific data, when the thread ends.
+    AtExit = "at exit",
+    /// How threads are let run from here on, which [`Schedule`] reads out of `a` and `b`.
+    ///
+    /// [`Schedule`]: super::Schedule
+    Schedule = "schedule",
 }
 
 impl Call {
@@ -115,7 +125,11 @@ impl Call {
             | Call::Steady
             | Call::Fork
             | Call::Wait
-            | Call::Under => None,
+            | Call::Under
+            | Call::Thread
+            | Call::Join
+            | Call::AtExit
+            | Call::Schedule => None,
             other => Some(other.as_str()),
         }
     }
@@ -263,7 +277,7 @@ impl Op {
     }
 }
 
-/// A list of operations for one thread, and the rule it was made for.
+/// A list of operations, and the rule it was made for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
     /// The rule that a broken expectation or bound of the program breaks; `None` for a random program.

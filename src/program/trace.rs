@@ -10,6 +10,7 @@ use std::fmt;
 use super::failing::Failing;
 use super::legal::Checker;
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+use super::threads::Schedule;
 use super::under::Under;
 use crate::spec::RuleId;
 
@@ -164,6 +165,13 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
             }
             (Call::Repeat, times, number(words)?)
         }
+        "thread" => (Call::Thread, number(words)?, 0),
+        "join" => (Call::Join, 0, 0),
+        "at" => match words.next() {
+            Some("exit") => (Call::AtExit, 0, 0),
+            _ => return Err("write `at exit`".into()),
+        },
+        "schedule" => return Schedule::parse(words).ok_or_else(|| SCHEDULE.into()),
         "limit" => match words.next() {
             Some("none") => (Call::Limit, 0, 0),
             Some("0") => return Err("a limit of 0 bytes; `limit none` lifts it".into()),
@@ -188,7 +196,8 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
         _ => {
             return Err(format!(
                 "`{first}` is not an operation; {MAKING}, or one of free, free_sized, free_aligned_sized, usable, \
-                 stretch, sweep, trim, repeat, limit, bounded, fail, shift, sample, steady, fork, wait, under"
+                 stretch, sweep, trim, repeat, limit, bounded, fail, shift, thread, join, at exit, schedule, sample, \
+                 steady, fork, wait, under"
             ));
         }
     };
@@ -240,6 +249,7 @@ const FAILING: &str = "write `fail syscall mmap 3`, `fail syscall any from 2`, `
 
 const UNDER: &str = "write `under signals 100`, `under stack 65536`, `under cancellation`, `under closed descriptors`, \
                      `under no proc`, `under exit` or `under threads 4`";
+const SCHEDULE: &str = "write `schedule free`, `schedule in order` or `schedule shaken 7`";
 
 fn call_named(word: &str) -> Option<Call> {
     Call::ALL.iter().copied().find(|call| call.as_str() == word)
@@ -340,11 +350,17 @@ impl fmt::Display for Line {
             | Call::FreeAlignedSized
             | Call::UsableSize
             | Call::Stretch => write!(f, "{name} p{slot}")?,
-            Call::Sweep | Call::Fork | Call::Wait => f.write_str(name)?,
+            Call::Sweep | Call::Fork | Call::Wait | Call::Join | Call::AtExit => {
+                f.write_str(name)?
+            }
             Call::Under => match Under::of(&self.op) {
                 Some(under) => write!(f, "{name} {under}")?,
                 None => write!(f, "{name} what?")?,
             },
+            Call::Schedule => {
+                let schedule = Schedule::of(&self.op).unwrap_or(Schedule::Free);
+                write!(f, "{name} {schedule}")?;
+            }
             Call::Repeat => write!(f, "{name} {a} x {b}")?,
             Call::Limit if a == 0 => write!(f, "{name} none")?,
             Call::FailSyscall => match Failing::of(&self.op) {
@@ -358,7 +374,8 @@ impl fmt::Display for Line {
             | Call::Steady
             | Call::FailRaw
             | Call::FailArena
-            | Call::ShiftArena => write!(f, "{name} {a}")?,
+            | Call::ShiftArena
+            | Call::Thread => write!(f, "{name} {a}")?,
         }
         if expect != Expect::Any {
             write!(f, " expect {}", expect.as_str())?;

@@ -58,7 +58,8 @@ pub fn check(
         &seen(&rules, launched.kin.as_ref()),
         options.seed,
         learned.lazy,
-    );
+    )
+    .only(&options.phases);
     finish(options, started, &profile, rules, launched, &plan, tell)
 }
 
@@ -251,6 +252,8 @@ pub(super) fn chosen_vocabulary(
         invalid_memalign: profile.defines(EdgeCase::MemalignInvalid),
         hooked: kin.is_some_and(|kin| kin.hidden.is_none()),
         geometry: kin.map(|kin| kin.edition).unwrap_or_default().geometry(),
+        // CPython's functions are called with the interpreter's lock held.
+        threads: kin.is_none(),
         bursts: false,
     }
 }
@@ -290,6 +293,7 @@ fn finish(
         workers,
         mut cases,
         cut_short,
+        phases,
     } = outcome;
     if totals.ops() == 0 && cases.is_empty() {
         return Err(CheckError::NoTime {
@@ -364,6 +368,7 @@ fn finish(
         elapsed: started.elapsed(),
         ops: totals.ops(),
         workers,
+        phases,
         facts: facts(&totals, &rules),
         rules: results,
         cases,
@@ -479,6 +484,7 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
                 live: Vec::new(),
                 phase,
                 reproduced: true,
+                shown: None,
             });
         }
     };

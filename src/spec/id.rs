@@ -125,6 +125,14 @@ rule_ids! {
     ClosedDescriptors = "closed-descriptors",
     NoProc = "no-proc",
     AtexitUse = "atexit-use",
+    // Threads.
+    ThreadSafe = "thread-safe",
+    HappensBefore = "happens-before",
+    XthreadFree = "xthread-free",
+    XthreadReallocFirst = "xthread-realloc-first",
+    ConcurrentRealloc = "concurrent-realloc",
+    ThreadExitLive = "thread-exit-live",
+    TsdDestructor = "tsd-destructor",
     // CPython: zero sizes and the size limit.
     ZeroMallocNonnull = "zero-malloc-nonnull",
     ZeroMallocDistinct = "zero-malloc-distinct",

@@ -51,6 +51,14 @@ under cancellation
 under closed descriptors
 under no proc
 under exit
+schedule shaken 7
+thread 2
+p10 = malloc 1
+at exit
+free p10
+join
+schedule in order
+schedule free
 ";
 
 #[test]

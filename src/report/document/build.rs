@@ -1,7 +1,8 @@
 //! From the result of a check to its document.
 
 use super::{
-    Answer, Document, Finding, HeapMap, Line, Rule, RuleVerdict, Series, Subject, TOOL, VERSION,
+    Answer, Document, Finding, HeapMap, Line, Phase, Rule, RuleVerdict, Series, Shown, Subject,
+    TOOL, VERSION,
 };
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
@@ -35,6 +36,15 @@ impl Document {
             elapsed_s: result.elapsed.as_secs_f64(),
             ops: result.ops,
             workers: result.workers,
+            phases: result
+                .phases
+                .iter()
+                .map(|share| Phase {
+                    name: share.phase.as_str(),
+                    programs: share.programs,
+                    elapsed_s: share.time.as_secs_f64(),
+                })
+                .collect(),
             tally: report.tally(),
             rules: result.rules.iter().map(|of| rule(report, of)).collect(),
             findings: cases
@@ -127,6 +137,10 @@ fn finding(report: &Report<'_>, index: usize, case: &Case) -> Finding {
         phase: case.phase.clone(),
         op_index: case.finding.op_index,
         reproduced: case.reproduced,
+        shown: case.shown.map(|shown| Shown {
+            times: shown.times,
+            of: shown.of,
+        }),
         steps: case.program.steps(),
         kept: saved.is_some(),
         program: trace::text(report, case),

@@ -13,7 +13,7 @@
 
 mod classes;
 mod entry;
-mod fault;
+pub(super) mod fault;
 mod forking;
 mod habits;
 mod heap;
@@ -23,8 +23,8 @@ mod pool;
 mod quarantine;
 mod requests;
 mod spans;
-mod sys;
-mod table;
+pub(super) mod sys;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 
