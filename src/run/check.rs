@@ -407,6 +407,11 @@ fn unseen(rule: &Rule, kin: Option<&Kin>) -> Option<String> {
     if let Some(reason) = hidden.filter(|_| rule.hooks || rule.pools && !pools) {
         return Some(reason.into());
     }
+    if rule.id == RuleId::FreeMakesAvailable && kin.is_some_and(|kin| kin.deferred) {
+        return Some(
+            "a free-threaded interpreter waits with memory until threads have passed a point where none uses it".into(),
+        );
+    }
     if rule.id == RuleId::FirstCallAny && kin.is_some_and(|kin| kin.used) {
         return Some("an interpreter has allocated before it can be asked to".into());
     }

@@ -201,6 +201,7 @@ fn serve_interpreter(calling: &Calling, shared: &Shared, domain: &str) -> ! {
             hidden: prepared.hooked.as_ref().err().cloned(),
             pools: prepared.pools,
             counts: prepared.hooked.as_ref().is_ok_and(Hooked::counts),
+            free_threaded: prepared.free_threaded,
         });
     }
     let geometry = prepared.edition.geometry();
