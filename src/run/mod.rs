@@ -15,6 +15,7 @@ mod learn;
 mod library;
 mod mutants;
 mod options;
+mod pairs;
 mod patience;
 mod plan;
 mod preparing;

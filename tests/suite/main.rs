@@ -8,6 +8,7 @@ mod adversity;
 mod cli;
 mod deaths;
 mod debian;
+mod entry_points;
 mod environment;
 mod faulty;
 mod gate;

@@ -11,12 +11,14 @@
 //!
 //! It serves one thread.
 
+mod bsd;
 mod classes;
 mod entry;
 mod fault;
 mod heap;
 mod large;
 mod meddling;
+mod operators;
 mod pool;
 mod quarantine;
 mod requests;
