@@ -25,7 +25,7 @@ pub(super) fn measure() -> Result<Vec<Measure>, CheckError> {
     let mut measures = Vec::new();
     for largest in [64, 256, 1024] {
         let [few, many] = [FEW, MANY].map(|live| at(live, largest));
-        let (few, many) = (few?.ratio(), many?.ratio());
+        let (few, many) = (few?.ratio, many?.ratio);
         let sizes = format!("1 to {largest} bytes");
         let measure = |what, value| Measure::new(Subject::Growth, what, value, "x");
         measures.push(measure(

@@ -87,6 +87,7 @@ mod tests {
             cost: Cost {
                 unchecked,
                 checked: 2.0 * unchecked,
+                ratio: 2.0,
             },
         };
         let svg = plot(&[point(100, 20.0), point(1000, 30.0), point(10_000, 60.0)]).unwrap();

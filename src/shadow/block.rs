@@ -2,6 +2,7 @@
 
 use super::contents::Pattern;
 use crate::program::Call;
+use std::ops::{Deref, DerefMut};
 
 /// What last happened to a live block, as far as it explains a later overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,7 @@ pub enum History {
 }
 
 /// A block, or an empty slot if the address is 0.
-///
-/// One line of the cache: with a million blocks live, looking one up costs about what its allocator pays.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
 pub struct Block {
     /// The address, 0 for an empty slot.
     pub address: u64,
@@ -94,4 +92,26 @@ impl Block {
     }
 }
 
-const _: () = assert!(size_of::<Block>() == 64);
+/// The place of a block in the table of all: one line of the cache, since with a million blocks live looking one up costs
+/// about what its allocator pays.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Line(pub Block);
+
+const _: () = assert!(size_of::<Line>() == 64);
+
+impl Deref for Line {
+    type Target = Block;
+
+    #[inline(always)]
+    fn deref(&self) -> &Block {
+        &self.0
+    }
+}
+
+impl DerefMut for Line {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Block {
+        &mut self.0
+    }
+}

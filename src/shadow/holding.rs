@@ -41,7 +41,7 @@ impl Shadow<'_> {
     pub fn sweep(&mut self, index: usize, op: &Op) -> Checked {
         let at = At { index, op };
         for slot in 0..self.blocks.len() {
-            let block = self.blocks[slot];
+            let block = self.blocks[slot].0;
             if block.is_live() {
                 self.verify(at, slot as Slot, &block, RuleId::ContentStable)?;
             }
@@ -145,7 +145,7 @@ impl Shadow<'_> {
             at.index * CLOSE_LOOK % slots
         };
         for slot in (0..slots.min(CLOSE_LOOK)).map(|step| (start + step) % slots) {
-            let block = self.blocks[slot];
+            let block = self.blocks[slot].0;
             if block.is_live() && slot != at.op.slot as usize {
                 // SAFETY: as in `verify_prefix`.
                 self.verify_by(at, slot as Slot, &block, rule, || unsafe {

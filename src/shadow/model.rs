@@ -4,7 +4,7 @@
 //! must be true before the call; the executor makes the call; [`Shadow::settle`] takes the reply and checks everything that must be
 //! true of it. The model never calls the subject, so it can be driven by anything that gives replies.
 
-use super::block::Block;
+use super::block::{Block, Line};
 use super::conduct::Conduct;
 use super::cpython::Books;
 use super::holding::filled_for;
@@ -18,15 +18,16 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::io;
 use std::ops::Range;
+use std::ptr;
 
 /// `errno` before every call: no error has this number.
 pub const ERRNO_BEFORE: i32 = 4242;
 /// The pointer variable of `posix_memalign` before every call, and the words beside it.
 pub const MEMPTR_BEFORE: u64 = 0x5afe_5afe_0000_1110;
-/// Bytes of a block that are asked for ahead, after which the processor sees by itself where it goes.
-const PREFETCHED: u64 = 512;
 /// Bytes of a line of the cache.
-const LINE: usize = 64;
+const LINE: u64 = 64;
+/// Lines of a block that are asked for ahead, after which the processor sees by itself where it goes.
+const LINES_AHEAD: u64 = 4;
 
 /// Why a run ends before its program does. Small, since every check may answer with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub(super) struct At<'a> {
 /// The shadow of one subject.
 pub struct Shadow<'l> {
     pub(super) occupancy: Occupancy,
-    pub(super) blocks: Vec<Block>,
+    pub(super) blocks: Vec<Line>,
     pub(super) ledger: &'l Ledger,
     pub(super) conduct: Conduct,
     /// The numbers of the subject's layout, if it is of CPython's kind.
@@ -175,7 +176,7 @@ impl<'l> Shadow<'l> {
             .max()
             .unwrap_or(0);
         self.blocks.clear();
-        self.blocks.resize(slots as usize, Block::empty());
+        self.blocks.resize(slots as usize, Line(Block::empty()));
         let as_earlier = program
             .ops
             .iter()
@@ -195,7 +196,7 @@ impl<'l> Shadow<'l> {
     ///
     /// Not after a block was found to be in the place of another: where the two lay is not known to be free then.
     pub fn reset(&mut self) {
-        for block in self.blocks.drain(..).filter(Block::is_live) {
+        for block in self.blocks.drain(..).filter(|block| block.is_live()) {
             self.occupancy.clear(block.address, block.extent());
         }
         self.limited = false;
@@ -241,14 +242,15 @@ impl<'l> Shadow<'l> {
 
     /// The live blocks, by slot.
     pub fn live_blocks(&self) -> impl Iterator<Item = (Slot, &Block)> {
-        (0..).zip(&self.blocks).filter(|(_, block)| block.is_live())
+        let blocks = self.blocks.iter().map(|line| &line.0);
+        (0..).zip(blocks).filter(|(_, block)| block.is_live())
     }
 
     /// The block in a slot.
     #[inline(always)]
     pub fn block(&self, slot: Slot) -> Block {
         match self.blocks.get(slot as usize) {
-            Some(block) => *block,
+            Some(line) => line.0,
             None => Block::empty(),
         }
     }
@@ -280,6 +282,7 @@ impl<'l> Shadow<'l> {
     /// # Errors
     ///
     /// A finding, or that the state is ruined.
+    #[inline(always)]
     pub fn prepare(&mut self, index: usize, op: &Op, request: &Request) -> Checked {
         let at = At { index, op };
         let before = &request.before;
@@ -307,16 +310,19 @@ impl<'l> Shadow<'l> {
     #[inline]
     pub fn look_ahead(&self, far: &Op, near: &Op) {
         prefetch(self.blocks.as_ptr().wrapping_add(far.slot as usize));
-        if let Some(block) = self
-            .blocks
-            .get(near.slot as usize)
-            .filter(|block| block.is_live())
-        {
-            for line in (0..block.size.min(PREFETCHED)).step_by(LINE) {
-                prefetch(block.pointer().wrapping_add(line as usize));
-            }
-            self.occupancy.prefetch(block.address);
+        let Some(block) = self.blocks.get(near.slot as usize) else {
+            return;
+        };
+        // No branches: which way they go nobody can foresee, and a wrong guess costs more than asking twice for a line.
+        let place = match block.is_live() {
+            true => block.pointer().cast_const(),
+            false => ptr::from_ref(block).cast(),
+        };
+        let last = block.size.saturating_sub(1);
+        for line in 0..LINES_AHEAD {
+            prefetch(place.wrapping_add(last.min(line * LINE) as usize));
         }
+        self.occupancy.prefetch(block.address);
     }
 
     /// Checks everything that must be true of a reply.

@@ -47,13 +47,13 @@ impl Shadow<'_> {
         self.write(&block, from);
         self.live += 1;
         self.live_bytes += block.size;
-        self.blocks[slot as usize] = block;
+        self.blocks[slot as usize].0 = block;
     }
 
     /// Takes a block out of the books.
     #[inline(always)]
     pub(super) fn dismiss(&mut self, slot: Slot, failed: bool) {
-        let block = &mut self.blocks[slot as usize];
+        let block = &mut self.blocks[slot as usize].0;
         if block.is_live() {
             self.live -= 1;
             self.live_bytes -= block.size;
@@ -92,7 +92,7 @@ impl Shadow<'_> {
         let mut culprit = None;
         for (slot, other) in others {
             if block.overlaps(other) {
-                culprit = Some((slot as Slot, *other));
+                culprit = Some((slot as Slot, other.0));
                 break;
             }
             let ends = [

@@ -74,7 +74,7 @@ impl Occupancy {
         Ok(Occupancy {
             spans: Reserved::new(1 << (ADDRESS_BITS - SPAN_BITS))?,
             regions: Reserved::new(1 << (ADDRESS_BITS - REGION_BITS))?,
-            leaves: Reserved::new(leaves * REGION_WORDS)?,
+            leaves: Reserved::new(leaves * REGION_WORDS + AT_ONCE)?,
             leaves_used: AtomicUsize::new(0),
             owners: Reserved::new(leaves)?,
             hand: AtomicUsize::new(0),
@@ -110,7 +110,7 @@ impl Occupancy {
         if taken == 0 { Mark::Clear } else { Mark::Taken }
     }
 
-    /// The words of the granules, if all lie in one region whose bits exist.
+    /// The words of the granules, if all lie in one region whose bits exist; always as many as [`each_word`] takes.
     #[inline(always)]
     fn words_mut(&mut self, first: u64, last: u64) -> Option<&mut [AtomicU64]> {
         let region = first >> (REGION_BITS - GRANULE_BITS);
@@ -118,9 +118,9 @@ impl Occupancy {
         if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED {
             return None;
         }
-        let start = leaf_start(leaf);
-        let words = start + word_in_region(first)..=start + word_in_region(last);
-        self.leaves.get_mut(words)
+        let start = leaf_start(leaf) + word_in_region(first);
+        let words = (word_in_region(last) - word_in_region(first) + 1).max(AT_ONCE);
+        self.leaves.get_mut(start..start + words)
     }
 
     #[cold]
@@ -194,9 +194,10 @@ impl Occupancy {
     pub fn prefetch(&self, address: u64) {
         let (first, _) = granules(address, 1);
         let leaf = self.regions[(address >> REGION_BITS) as usize].load(Relaxed);
-        if leaf > COVERED {
-            prefetch(&raw const self.leaves[leaf_start(leaf) + word_in_region(first)]);
-        }
+        // A region without a leaf is rare: asking for some other line then costs less than looking whether it is so.
+        prefetch(
+            &raw const self.leaves[leaf_start(leaf.max(leaf_entry(0))) + word_in_region(first)],
+        );
     }
 
     /// Clears a range that was marked as it is given here.
