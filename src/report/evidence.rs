@@ -278,6 +278,9 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
         (Moment::Call, Some(op)) if op.slot == NO_SLOT && op.call.entry_point().is_some() => {
             format!("{name} of NULL returns")
         }
+        (Moment::Call, Some(_)) if case.finding.rule == RuleId::CxxNewThrows => {
+            "a block or std::bad_alloc".into()
+        }
         (Moment::Call, Some(_)) => format!("{name} returns"),
         (Moment::Touch, Some(_)) => {
             format!("the block from {name} can be written to its last byte")

@@ -51,6 +51,20 @@ fn freed_on_failure(out: &mut Vec<Program>) {
         script.bounded(Expect::AsBefore);
         out.push(script.finish());
     }
+    // The same for little: few blocks, each of which is seen.
+    let mut script = Script::new(RuleId::ReallocfFrees);
+    let block = script.malloc(1 << 20);
+    script.free(block);
+    script.repeat_from(0, 7);
+    script.direct(Call::Bounded, 32 << 20, 0);
+    let start = script.here();
+    let block = script.malloc(1 << 20);
+    script.add(Op::new(Call::Reallocf, block, u64::MAX, 0));
+    script.free(block);
+    script.repeat_from(start, 63);
+    script.direct(Call::Bounded, 48 << 20, 0);
+    script.expect(Expect::AsBefore);
+    out.push(script.finish());
     for huge in HUGE {
         let mut script = Script::new(RuleId::ReallocfFrees);
         let blocks: Vec<_> = SIZES.iter().map(|&size| script.malloc(size)).collect();

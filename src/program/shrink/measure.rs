@@ -26,9 +26,10 @@ const fn weight(call: Call) -> u64 {
         // More than the function of C that may replace it, and the plain form less than the others.
         Call::New | Call::NewArray | Call::NewNothrow | Call::NewArrayNothrow => 4,
         _ if call.is_new() => 5,
-        Call::Delete | Call::DeleteArray => 2,
-        _ if call.is_delete() => 3,
-        _ => 1,
+        _ => match call.operator() {
+            Some(delete) => 2 + delete.sized as u64 + delete.nothrow as u64,
+            None => 1,
+        },
     }
 }
 

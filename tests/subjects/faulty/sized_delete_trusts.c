@@ -1,4 +1,4 @@
-// operator delete with a size computes the class from it, and forgets the header.
+// operator delete with a size computes too large a class from it.
 
 #include "../core.h"
 #include "../family.h"
@@ -8,7 +8,7 @@ static void delete_by_size(void *block, size_t size) {
         return;
     char *origin = header_of(block)->origin;
     if (header_of(origin)->usable <= 4096 && origin == block)
-        header_of(origin)->usable = ((size_t)1 << core_class(size + 1)) - sizeof(struct header);
+        header_of(origin)->usable = ((size_t)1 << core_class(size + 64)) - sizeof(struct header);
     family_free(block);
 }
 
