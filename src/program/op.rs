@@ -403,9 +403,12 @@ impl Program {
         const PAGE: u64 = 4096;
         /// So many pages of one block are touched at most.
         const TOUCHED: u64 = 1024;
+        /// Of so many bytes nobody has any.
+        const IMPOSSIBLE: u64 = 1 << 47;
         let mut costs = Vec::with_capacity(self.ops.len());
         for (index, op) in self.ops.iter().enumerate() {
-            let pages = op.size().map_or(0, |size| size / PAGE).min(TOUCHED);
+            let size = op.size().filter(|&size| size < IMPOSSIBLE);
+            let pages = size.map_or(0, |size| size / PAGE).min(TOUCHED);
             costs.push(match op.call {
                 Call::Repeat => {
                     let start = index.saturating_sub(op.b as usize);

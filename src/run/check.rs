@@ -4,6 +4,7 @@ use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
+use super::misuse;
 use super::pairs;
 use super::plan::{Item, Plan};
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
@@ -34,6 +35,9 @@ pub fn check(
     options: &CheckOptions,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<CheckResult, CheckError> {
+    if options.profile.as_deref() == Some(misuse::PROFILE) {
+        return misuse::misuse(options, tell);
+    }
     let setting = Setting::new(options)?;
     let Setting {
         started,
@@ -360,6 +364,7 @@ fn finish(
         facts: facts(&totals, &rules),
         rules: results,
         cases,
+        misuse: Vec::new(),
         conformance,
     })
 }

@@ -13,6 +13,7 @@ mod investigate;
 mod launch;
 mod learn;
 mod library;
+mod misuse;
 mod mutants;
 mod options;
 mod pairs;

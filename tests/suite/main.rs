@@ -12,6 +12,7 @@ mod entry_points;
 mod environment;
 mod faulty;
 mod gate;
+mod hardened;
 mod hostile;
 mod interpreters;
 mod lockstep;
