@@ -43,6 +43,7 @@ fn options() -> CheckOptions {
         time: TIME,
         ops: None,
         rules: vec![RuleId::AlignReallocFirst, RuleId::ReallocContent],
+        phases: Vec::new(),
         jobs: 1,
         max_memory: 1 << 30,
         strict: false,

@@ -9,7 +9,7 @@ use crate::report::save::{prepare, save};
 use crate::report::terminal::{self, Detail};
 use crate::report::{Report, json};
 use crate::run::verdict::{CheckResult, Conformance};
-use crate::run::{self, CheckOptions, SubjectSpec};
+use crate::run::{self, CheckOptions, Phase, SubjectSpec};
 use crate::spec::{Catalogue, RuleId};
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Stops after so many operations, if the time has not run out before
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ops: Option<u64>,
+    /// Goes through these phases only: vectors, directed, first-calls, random, threads
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    phase: Vec<Phase>,
     /// The seed of every random choice: the same seed makes the same programs
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -64,6 +67,7 @@ impl Limits {
             time: self.time,
             ops: None,
             rules: self.rule.clone(),
+            phases: Vec::new(),
             jobs: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             max_memory: self.max_memory,
             strict,
@@ -89,6 +93,7 @@ fn check(
     options.time = time;
     options.seed = arguments.seed;
     options.ops = arguments.ops;
+    options.phases = arguments.phase.clone();
     if let Some(jobs) = arguments.jobs {
         options.jobs = jobs.get();
     }

@@ -51,7 +51,12 @@ pub fn decode(bytes: &[u8], vocabulary: &Vocabulary) -> Program {
 
 /// Whether the program takes little time and memory, and leaves the limits of the process alone.
 fn is_bearable(program: &Program) -> bool {
-    let limits = |op: &Op| matches!(op.call, Call::Limit | Call::Bounded | Call::FailSyscall);
+    let limits = |op: &Op| {
+        matches!(
+            op.call,
+            Call::Limit | Call::Bounded | Call::FailSyscall | Call::Thread
+        )
+    };
     // Repeated operations return to the slots that they start from, so they hold no more than once is asked for.
     let sizes = program.ops.iter().filter_map(Op::size);
     let asked: u64 = sizes
@@ -69,6 +74,7 @@ pub fn options(subject: SubjectSpec) -> CheckOptions {
         time: Duration::ZERO,
         ops: None,
         rules: Vec::new(),
+        phases: Vec::new(),
         jobs: 1,
         max_memory: MEMORY,
         strict: false,

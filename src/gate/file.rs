@@ -189,6 +189,7 @@ impl Entry {
                 time,
                 ops: None,
                 rules: Vec::new(),
+                phases: Vec::new(),
                 jobs: 1,
                 max_memory: MAX_MEMORY,
                 strict: self.strict,

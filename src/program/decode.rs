@@ -466,7 +466,16 @@ mod tests {
         assert_eq!(program.ops.len(), 50_000);
         assert_eq!(program.check(), Ok(()));
 
-        let random = [Call::Repeat, Call::Limit, Call::Bounded, Call::FailSyscall];
+        let random = [
+            Call::Repeat,
+            Call::Limit,
+            Call::Bounded,
+            Call::FailSyscall,
+            Call::Thread,
+            Call::Join,
+            Call::AtExit,
+            Call::Schedule,
+        ];
         let missing: Vec<Call> = Call::ALL
             .iter()
             .copied()

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::failing::Failing;
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use super::operator::Operator;
+use super::threads::{MAX_ROUNDS, MAX_THREADS, Schedule};
 
 /// Slots are numbered below this.
 pub const MAX_SLOTS: u32 = 1 << 20;
@@ -78,6 +79,31 @@ pub enum Illegal {
         "at most {0} of the operations before it can be repeated here: a repeat does not reach over another"
     )]
     RepeatRange(usize),
+    /// A repetition of operations of several threads that is not the main thread's, or not of whole sections.
+    #[error(
+        "a repeat covers operations of one thread, or from the main thread everything from `thread` to `join`"
+    )]
+    RepeatThreads,
+    /// A number that no thread has.
+    #[error("threads are numbered from 1 to {MAX_THREADS}; `join` goes back to the main one")]
+    ThreadNumber,
+    /// A call that only the main thread makes.
+    #[error("`{}` is for the main thread: write `join` before it", .0.as_str())]
+    OnlyMain(Call),
+    /// A call that only another thread than the main one makes.
+    #[error("`{}` is for a thread: write `thread 1` before it", .0.as_str())]
+    OnlyThread(Call),
+    /// Threads while memory is short.
+    #[error(
+        "no thread can be created while memory is short: write `limit none` or `fail syscall none` before it"
+    )]
+    ThreadWhileShort,
+    /// More rounds of destructors than there are sure to be.
+    #[error("destructors are sure to be run {MAX_ROUNDS} times, and no more")]
+    TooManyRounds,
+    /// An expectation that depends on what other threads do.
+    #[error("`expect {}` compares with what other threads may do at any time; it is for the main thread", .0.as_str())]
+    ExpectInThread(Expect),
     /// A repetition that would start from other slots than the first round did.
     #[error("the repeated operations leave p{0} {now}, but found it {was}; a repeat must return to the slots it started from",
         now = if *.1 { "empty" } else { "live" }, was = if *.1 { "live" } else { "empty" })]
@@ -93,6 +119,7 @@ impl Illegal {
                 | Illegal::NoOldAddress(..)
                 | Illegal::NothingBefore
                 | Illegal::NothingEarlier
+                | Illegal::ExpectInThread(_)
         )
     }
 }
@@ -173,6 +200,89 @@ pub struct Checker {
     since_repeat: usize,
     /// Which admitted operations were a realloc of an empty slot, ascending.
     from_null: Vec<usize>,
+    threads: Threads,
+}
+
+/// Whose the next operation is.
+#[derive(Clone, Debug, Default)]
+struct Threads {
+    /// The thread, 0 for the main one.
+    current: u64,
+    /// Where sections begin, ascending.
+    sections: Vec<usize>,
+    /// The operations admitted since the last one that said whose the next are.
+    since_switch: usize,
+    /// Whether a limit, or a system call that fails, is in force.
+    short: [bool; 2],
+    /// Rounds of destructors that each thread of the section has begun.
+    rounds: [usize; MAX_THREADS as usize + 1],
+}
+
+impl Threads {
+    /// Whether the operation is one for the thread whose it would be.
+    fn permit(&self, op: &Op) -> Result<(), Illegal> {
+        let main = self.current == 0;
+        match op.call {
+            Call::Thread if !(1..=MAX_THREADS).contains(&op.a) => Err(Illegal::ThreadNumber),
+            Call::Thread if self.short.contains(&true) => Err(Illegal::ThreadWhileShort),
+            Call::Join | Call::AtExit if main => Err(Illegal::OnlyThread(op.call)),
+            Call::AtExit if self.rounds[self.current as usize] >= MAX_ROUNDS => {
+                Err(Illegal::TooManyRounds)
+            }
+            Call::Limit
+            | Call::Bounded
+            | Call::FailRaw
+            | Call::FailArena
+            | Call::ShiftArena
+            | Call::FailSyscall
+            | Call::Schedule
+                if !main =>
+            {
+                Err(Illegal::OnlyMain(op.call))
+            }
+            _ if !main && matches!(op.expect, Expect::AsBefore | Expect::AsEarlier) => {
+                Err(Illegal::ExpectInThread(op.expect))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes an operation that is permitted, at this position.
+    fn follow(&mut self, index: usize, op: &Op) {
+        self.since_switch += 1;
+        match op.call {
+            Call::Thread => {
+                if self.current == 0 {
+                    self.sections.push(index);
+                    self.rounds = Default::default();
+                }
+                self.current = op.a;
+            }
+            Call::Join => self.current = 0,
+            Call::AtExit => self.rounds[self.current as usize] += 1,
+            Call::Limit => self.short[0] = op.a != 0,
+            Call::FailSyscall => self.short[1] = op.a != 0,
+            _ => {}
+        }
+        if op.call.switches() {
+            self.since_switch = 0;
+        }
+    }
+
+    /// Whether the last `length` of the operations before may be repeated here.
+    fn permit_repeat(&self, before: &[Op], length: usize) -> Result<(), Illegal> {
+        if length <= self.since_switch {
+            return Ok(());
+        }
+        let start = before.len() - length;
+        let first = before[start..].iter().position(|op| op.call.switches());
+        let whole = first.is_some_and(|at| self.sections.binary_search(&(start + at)).is_ok());
+        if self.current == 0 && whole {
+            Ok(())
+        } else {
+            Err(Illegal::RepeatThreads)
+        }
+    }
 }
 
 impl Checker {
@@ -198,13 +308,16 @@ impl Checker {
         if *op != canonical(*op) {
             return Err(Illegal::Arguments(op.call));
         }
+        self.threads.permit(op)?;
         self.check_expectation(before, op)?;
         if op.call == Call::Repeat {
             self.check_repeat(before, op)?;
             self.since_repeat = 0;
+            self.threads.follow(before.len(), op);
             return Ok(());
         }
 
+        self.threads.follow(before.len(), op);
         self.since_repeat += 1;
         self.bounded |= op.call == Call::Bounded;
         if op.slot == NO_SLOT {
@@ -275,6 +388,7 @@ impl Checker {
         if op.a.checked_mul(op.b).is_none_or(|n| n > MAX_REPEATED) {
             return Err(Illegal::RepeatTooMuch);
         }
+        self.threads.permit_repeat(before, length)?;
 
         let start = before.len() - length;
         let block = || {
@@ -406,6 +520,11 @@ fn canonical(op: Op) -> Op {
         // Words that say nothing let all pass.
         Call::FailSyscall if Failing::of(&op).is_some() => 2,
         Call::FailSyscall => 0,
+        Call::Join | Call::AtExit => 0,
+        Call::Schedule => match Schedule::of(&op) {
+            Some(Schedule::Free) => 0,
+            _ => 2,
+        },
         _ => 1,
     };
     Op {

@@ -129,6 +129,16 @@ calls! {
     ///
     /// [`Failing`]: super::Failing
     FailSyscall = "fail syscall",
+    /// The operations after it are those of thread `a`, from 1 to [`MAX_THREADS`](super::MAX_THREADS).
+    Thread = "thread",
+    /// Waits until the threads have ended; the operations after it are the main thread's.
+    Join = "join",
+    /// The operations of the thread after it are made by a destructor of thread-specific data, when the thread ends.
+    AtExit = "at exit",
+    /// How threads are let run from here on, which [`Schedule`] reads out of `a` and `b`.
+    ///
+    /// [`Schedule`]: super::Schedule
+    Schedule = "schedule",
 }
 
 impl Call {
@@ -145,7 +155,11 @@ impl Call {
             | Call::FailRaw
             | Call::FailArena
             | Call::ShiftArena
-            | Call::FailSyscall => None,
+            | Call::FailSyscall
+            | Call::Thread
+            | Call::Join
+            | Call::AtExit
+            | Call::Schedule => None,
             other => match other.form() {
                 Some(form) => Some(SYMBOLS[form]),
                 None => Some(other.as_str()),
@@ -347,7 +361,7 @@ impl Op {
     }
 }
 
-/// A list of operations for one thread, and the rule it was made for.
+/// A list of operations, and the rule it was made for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
     /// The rule that a broken expectation or bound of the program breaks; `None` for a random program.

@@ -10,6 +10,7 @@ use std::fmt;
 use super::failing::Failing;
 use super::legal::{Checker, uses_block};
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+use super::threads::Schedule;
 use crate::spec::RuleId;
 
 /// The first line of every trace.
@@ -157,6 +158,13 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
             }
             (Call::Repeat, times, number(words)?)
         }
+        "thread" => (Call::Thread, number(words)?, 0),
+        "join" => (Call::Join, 0, 0),
+        "at" => match words.next() {
+            Some("exit") => (Call::AtExit, 0, 0),
+            _ => return Err("write `at exit`".into()),
+        },
+        "schedule" => return Schedule::parse(words).ok_or_else(|| SCHEDULE.into()),
         "limit" => match words.next() {
             Some("none") => (Call::Limit, 0, 0),
             Some("0") => return Err("a limit of 0 bytes; `limit none` lifts it".into()),
@@ -181,7 +189,8 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
         _ => {
             return Err(format!(
                 "`{first}` is not an operation; {MAKING}, or one of free, free_sized, free_aligned_sized, \
-                 freezero, delete and its forms, usable, stretch, sweep, trim, repeat, limit, bounded, fail, shift"
+                 freezero, delete and its forms, usable, stretch, sweep, trim, repeat, limit, bounded, fail, shift, \
+                 thread, join, at exit, schedule"
             ));
         }
     };
@@ -227,6 +236,8 @@ const MAKING: &str = "a block comes from malloc, calloc, realloc, reallocarray, 
 
 const FAILING: &str = "write `fail syscall mmap 3`, `fail syscall any from 2`, `fail syscall brk some 7` or `fail \
                        syscall none`; the calls are mmap, brk, mremap, munmap, madvise and mprotect";
+
+const SCHEDULE: &str = "write `schedule free`, `schedule in order` or `schedule shaken 7`";
 
 fn call_named(word: &str) -> Option<Call> {
     Call::ALL.iter().copied().find(|call| call.as_str() == word)
@@ -328,7 +339,11 @@ impl fmt::Display for Line {
                 }
             }
             call if uses_block(call) => write!(f, "{name} p{slot}")?,
-            Call::Sweep => f.write_str(name)?,
+            Call::Sweep | Call::Join | Call::AtExit => f.write_str(name)?,
+            Call::Schedule => {
+                let schedule = Schedule::of(&self.op).unwrap_or(Schedule::Free);
+                write!(f, "{name} {schedule}")?;
+            }
             Call::Repeat => write!(f, "{name} {a} x {b}")?,
             Call::Limit if a == 0 => write!(f, "{name} none")?,
             Call::FailSyscall => match Failing::of(&self.op) {

@@ -48,6 +48,8 @@ pub struct Vocabulary {
     pub invalid_memalign: bool,
     /// Whether the subject has hooks: its sources can be made to fail, its arenas displaced.
     pub hooked: bool,
+    /// Whether several threads may call at once.
+    pub threads: bool,
     /// Whether a record of the decoder may stand for many operations, so that short inputs fill arenas.
     pub bursts: bool,
     /// The numbers of its layout, if it has hooks.
@@ -60,6 +62,7 @@ impl Vocabulary {
         match call {
             Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded | Call::FailSyscall => true,
             Call::FailRaw | Call::FailArena | Call::ShiftArena => self.hooked,
+            Call::Thread | Call::Join | Call::AtExit | Call::Schedule => self.threads,
             call => {
                 // What cannot be deleted by the subject itself must not be made.
                 let delete = call.plain_delete();
@@ -123,6 +126,7 @@ impl Default for Vocabulary {
             nonmultiple_sizes: true,
             invalid_memalign: true,
             hooked: true,
+            threads: true,
             bursts: false,
             geometry: Edition::USUAL.geometry(),
         }

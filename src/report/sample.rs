@@ -6,6 +6,7 @@ use crate::program::{Call, Op, Program};
 use crate::run::verdict::{
     CheckResult, Conformance, EntryPoint, Provider, RuleResult, SubjectInfo, Verdict,
 };
+use crate::run::{Phase, PhaseShare};
 use crate::shadow::{Case, Evidence, Finding, Outcome};
 use crate::spec::{Catalogue, Level, Rule, RuleId};
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub fn case(rule: RuleId, ops: &[Op], outcomes: &[Outcome], evidence: Evidence) 
         live: Vec::new(),
         phase: "random".into(),
         reproduced: true,
+        shown: None,
     }
 }
 
@@ -81,6 +83,11 @@ pub fn result(cases: Vec<Case>) -> CheckResult {
         elapsed: Duration::from_millis(10_080),
         ops: 83_114_902,
         workers: 512,
+        phases: vec![PhaseShare {
+            phase: Phase::Threads,
+            programs: 40,
+            time: Duration::from_millis(1_234),
+        }],
         rules: vec![
             rule(RuleId::Disjoint, Level::Must, Verdict::Pass, 83_114_902),
             rule(

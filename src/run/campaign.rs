@@ -3,13 +3,16 @@
 use super::investigate;
 use super::launch::{self, Launched};
 use super::learn::Learned;
+use super::phase::{Phase, PhaseShare};
 use super::plan::{Item, Plan};
 use super::process;
 use super::protocol::Ended;
 use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
 use crate::program::{Call, Program};
-use crate::shadow::{Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death};
+use crate::shadow::{
+    Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death, provisional,
+};
 use crate::spec::{RuleId, RuleSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -71,6 +74,7 @@ pub struct Campaign<'a> {
     /// Whether a program was stopped for want of time.
     cut_short: AtomicBool,
     phase: Mutex<&'static str>,
+    shares: Mutex<[PhaseShare; Phase::ALL.len()]>,
     known: Mutex<Known>,
 }
 
@@ -128,6 +132,15 @@ pub(super) fn cause(rule: RuleId, call: Option<Call>) -> Call {
     call.filter(|_| by_entry_point).unwrap_or(Call::Sweep)
 }
 
+/// The rules to check in runs of a program. Harm that threads do is seen by the rules about blocks, whether or not those
+/// are asked about.
+pub(super) fn rules_for(program: &Program, rules: RuleSet) -> RuleSet {
+    match program.has_threads() {
+        true => rules.iter().chain(investigate::harms().iter()).collect(),
+        false => rules,
+    }
+}
+
 /// What a campaign came to.
 pub struct Outcome {
     /// Counters and choices.
@@ -138,6 +151,8 @@ pub struct Outcome {
     pub cases: Vec<Case>,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
+    /// What each phase had, of those that had anything.
+    pub phases: Vec<PhaseShare>,
 }
 
 impl<'a> Campaign<'a> {
@@ -158,6 +173,11 @@ impl<'a> Campaign<'a> {
             next: Mutex::new(Next::default()),
             cut_short: AtomicBool::new(false),
             phase: Mutex::new("programs"),
+            shares: Mutex::new(Phase::ALL.map(|phase| PhaseShare {
+                phase,
+                programs: 0,
+                time: Duration::ZERO,
+            })),
             known: Mutex::new(Known {
                 muted: Muted::NONE,
                 attempts: Vec::new(),
@@ -222,7 +242,9 @@ impl<'a> Campaign<'a> {
         known
             .cases
             .sort_by_key(|(index, case)| (*index, case.finding.rule, case.finding.op_index));
+        let shares = self.shares.into_inner().into_iter().flatten();
         Ok(Outcome {
+            phases: shares.filter(|share| share.programs > 0).collect(),
             totals: self.totals,
             workers: self.workers.into_inner(),
             cut_short: self.cut_short.into_inner(),
@@ -241,12 +263,26 @@ impl<'a> Campaign<'a> {
                 return;
             };
             if let Ok(mut phase) = self.phase.lock() {
-                *phase = item.phase_word();
+                *phase = item.phase().map_or("programs", Phase::as_str);
             }
-            if let Err(error) = seat.explore(index, &item) {
+            let started = Instant::now();
+            let explored = seat.explore(index, &item);
+            self.note_share(&item, started.elapsed());
+            if let Err(error) = explored {
                 self.fail(error);
                 return;
             }
+        }
+    }
+
+    fn note_share(&self, item: &Item, time: Duration) {
+        let Ok(mut shares) = self.shares.lock() else {
+            return;
+        };
+        let phase = item.phase();
+        if let Some(share) = shares.iter_mut().find(|it| Some(it.phase) == phase) {
+            share.programs += 1;
+            share.time += time;
         }
     }
 
@@ -296,6 +332,9 @@ impl<'a> Campaign<'a> {
             return;
         };
         let rule = case.finding.rule;
+        if !self.rules.contains(rule) {
+            return;
+        }
         let call = cause(rule, case.op().map(|op| op.call));
         if (rule, call) != raw {
             let seen = known
@@ -375,7 +414,7 @@ impl Seat<'_> {
             let muted = self.campaign.muted();
             let closely = item.program.steps() <= CLOSE;
             let conduct = Conduct {
-                rules: self.campaign.rules,
+                rules: rules_for(&item.program, self.campaign.rules),
                 muted,
                 stores: true,
                 closely,
@@ -470,7 +509,15 @@ impl Seat<'_> {
                 })
             }
         };
-        Ok(finding)
+        let of_threads = |finding: &Finding| program.has_threads() && finding.evidence.is_harm();
+        Ok(finding.map(|finding| Finding {
+            rule: if of_threads(&finding) {
+                provisional(program)
+            } else {
+                finding.rule
+            },
+            ..finding
+        }))
     }
 
     /// Runs an item's program.

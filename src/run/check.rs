@@ -63,7 +63,8 @@ pub fn check(
         &seen(&rules, launched.kin.as_ref()),
         options.seed,
         learned.lazy,
-    );
+    )
+    .only(&options.phases);
     finish(options, started, &profile, rules, launched, &plan, tell)
 }
 
@@ -256,6 +257,8 @@ pub(super) fn chosen_vocabulary(
         invalid_memalign: profile.defines(EdgeCase::MemalignInvalid),
         hooked: kin.is_some_and(|kin| kin.hidden.is_none()),
         geometry: kin.map(|kin| kin.edition).unwrap_or_default().geometry(),
+        // CPython's functions are called with the interpreter's lock held.
+        threads: kin.is_none(),
         bursts: false,
     }
 }
@@ -295,6 +298,7 @@ fn finish(
         workers,
         mut cases,
         cut_short,
+        phases,
     } = outcome;
     if totals.ops() == 0 && cases.is_empty() {
         return Err(CheckError::NoTime {
@@ -361,6 +365,7 @@ fn finish(
         elapsed: started.elapsed(),
         ops: totals.ops(),
         workers,
+        phases,
         facts: facts(&totals, &rules),
         rules: results,
         cases,
@@ -405,6 +410,11 @@ fn unseen(rule: &Rule, kin: Option<&Kin>) -> Option<String> {
     let pools = kin.is_some_and(|kin| kin.pools);
     if let Some(reason) = hidden.filter(|_| rule.hooks || rule.pools && !pools) {
         return Some(reason.into());
+    }
+    if rule.id == RuleId::FreeMakesAvailable && kin.is_some_and(|kin| kin.deferred) {
+        return Some(
+            "a free-threaded interpreter waits with memory until threads have passed a point where none uses it".into(),
+        );
     }
     if rule.id == RuleId::FirstCallAny && kin.is_some_and(|kin| kin.used) {
         return Some("an interpreter has allocated before it can be asked to".into());
@@ -494,6 +504,7 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
                 live: Vec::new(),
                 phase,
                 reproduced: true,
+                shown: None,
             });
         }
     };

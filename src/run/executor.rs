@@ -1,7 +1,7 @@
 //! Runs a program against a subject and its shadow.
 
 use super::{intercept, process};
-use crate::program::{Call, Expect, NO_SLOT, Op, Operator, Program};
+use crate::program::{Call, Expect, NO_SLOT, Op, Operator, Program, Schedule, Section, sections};
 use crate::shadow::block::Block;
 use crate::shadow::{
     Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow,
@@ -11,6 +11,7 @@ use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
 use std::convert::Infallible;
 use std::ptr;
+use std::sync::Arc;
 
 /// How many operations ahead the slots and the blocks to come are asked for: as long as memory takes to answer.
 const FAR: usize = 16;
@@ -35,9 +36,15 @@ pub enum Ending {
 
 /// A subject, its shadow, and the clock.
 pub struct Executor<'l, S> {
-    subject: S,
-    shadow: Shadow<'l>,
-    ledger: &'l Ledger,
+    pub(super) subject: S,
+    pub(super) shadow: Shadow<'l>,
+    pub(super) ledger: &'l Ledger,
+    /// Those of the threads to come, by their place in a section.
+    ledgers: &'l [Ledger],
+    /// What the threads of the program do.
+    pub(super) sections: Arc<[Section]>,
+    /// How they are let run.
+    pub(super) schedule: Schedule,
     /// The calls the subject provides, a bit each.
     provided: u64,
     /// Whether CPython's rules are checked without seeing what the subject asks for.
@@ -46,7 +53,7 @@ pub struct Executor<'l, S> {
     closely: bool,
     errno: *mut i32,
     /// When to stop, in nanoseconds of the monotonic clock.
-    deadline: u64,
+    pub(super) deadline: u64,
     until_clock: u32,
     /// Whether system calls fail on purpose.
     failing: bool,
@@ -70,9 +77,11 @@ fn has(program: &Program, call: Call) -> bool {
 }
 
 /// Why a run ended early.
-enum Cut {
+pub(super) enum Cut {
     Stop(Stop),
     OutOfTime,
+    /// Another thread has the reason.
+    Stopped,
 }
 
 impl From<Stop> for Cut {
@@ -118,6 +127,9 @@ impl<'l, S: Subject> Executor<'l, S> {
             unseen: !S::HOOKED && shadow.conduct().rules.contains(RuleId::ZeroMallocNonnull),
             shadow,
             ledger,
+            ledgers: &[],
+            sections: Arc::default(),
+            schedule: Schedule::Free,
             provided,
             // SAFETY: always valid for the thread that asks.
             errno: unsafe { libc::__errno_location() },
@@ -127,6 +139,35 @@ impl<'l, S: Subject> Executor<'l, S> {
             failed_before: 0,
             resident_before: None,
         }
+    }
+
+    /// The executor with a ledger for each thread that programs have beside the main one.
+    #[must_use]
+    pub fn with_ledgers(self, ledgers: &'l [Ledger]) -> Executor<'l, S> {
+        Executor { ledgers, ..self }
+    }
+
+    /// An executor for the thread of this place in a section, and of this number; `None` if the subject serves no other
+    /// thread.
+    pub(super) fn sibling(&mut self, place: usize, number: u64) -> Option<Executor<'l, S>> {
+        let ledger = self.ledgers.get(place).unwrap_or(self.ledger);
+        Some(Executor {
+            subject: self.subject.sibling()?,
+            shadow: self.shadow.sibling(number, ledger),
+            ledger,
+            ledgers: &[],
+            sections: Arc::default(),
+            failing: false,
+            resident_before: None,
+            ..*self
+        })
+    }
+
+    /// Makes the executor one of the calling thread.
+    pub(super) fn attend(&mut self) {
+        // SAFETY: always valid for the thread that asks.
+        self.errno = unsafe { libc::__errno_location() };
+        self.ledger.attend();
     }
 
     /// The shadow.
@@ -170,6 +211,11 @@ impl<'l, S: Subject> Executor<'l, S> {
     /// Makes ready for a program that is to be run in parts.
     pub fn begin(&mut self, program: &Program) {
         self.shadow.begin(program);
+        self.schedule = Schedule::Free;
+        self.sections = match program.has_threads() {
+            true => sections(&program.ops).into(),
+            false => Arc::default(),
+        };
         self.resident_before = match has(program, Call::Bounded) {
             true => process::memory().map(|memory| memory.resident),
             false => None,
@@ -224,7 +270,8 @@ impl<'l, S: Subject> Executor<'l, S> {
                 Some(finding) => Ok(Ending::Broken(finding)),
                 None => unreachable!("a broken rule leaves a finding"),
             },
-            Err(Halt::Cut(Cut::Stop(Stop::Abandoned))) => Ok(Ending::Abandoned),
+            // A thread that was stopped by another is never the first.
+            Err(Halt::Cut(Cut::Stop(Stop::Abandoned) | Cut::Stopped)) => Ok(Ending::Abandoned),
             Err(Halt::Cut(Cut::OutOfTime)) => Ok(Ending::OutOfTime),
             Err(Halt::Watcher(error)) => Err(error),
         }
@@ -235,24 +282,40 @@ impl<'l, S: Subject> Executor<'l, S> {
         ops: &[Op],
         mut watch: impl FnMut(usize, &S) -> Result<(), E>,
     ) -> Result<(), Halt<E>> {
-        let mut make = |index: usize, op: &Op| {
-            self.look_ahead(ops, index);
-            self.step(index, op)?;
-            watch(index, &self.subject).map_err(Halt::Watcher)
-        };
-        for (index, op) in ops.iter().enumerate() {
+        let mut at = 0;
+        while let Some(op) = ops.get(at) {
             if op.call != Call::Repeat {
-                make(index, op)?;
+                at = self.make_next(ops, at, &mut watch)?;
                 continue;
             }
-            let start = index.saturating_sub(op.b as usize);
+            let start = at.saturating_sub(op.b as usize);
             for _ in 0..op.a {
-                for (index, op) in (start..index).zip(&ops[start..index]) {
-                    make(index, op)?;
+                let mut repeated = start;
+                while repeated < at {
+                    repeated = self.make_next(ops, repeated, &mut watch)?;
                 }
             }
+            at += 1;
         }
         Ok(())
+    }
+
+    /// Makes the operation at `at`, or all from there to the end of a section; gives the position of the next.
+    #[inline(always)]
+    fn make_next<E>(
+        &mut self,
+        ops: &[Op],
+        at: usize,
+        watch: &mut impl FnMut(usize, &S) -> Result<(), E>,
+    ) -> Result<usize, Halt<E>> {
+        let op = &ops[at];
+        if op.call == Call::Thread {
+            return Ok(self.section(ops, at)?);
+        }
+        self.look_ahead(ops, at);
+        self.step(at, op)?;
+        watch(at, &self.subject).map_err(Halt::Watcher)?;
+        Ok(at + 1)
     }
 
     #[inline]
@@ -263,7 +326,7 @@ impl<'l, S: Subject> Executor<'l, S> {
     }
 
     #[inline]
-    fn step(&mut self, index: usize, op: &Op) -> Result<(), Cut> {
+    pub(super) fn step(&mut self, index: usize, op: &Op) -> Result<(), Cut> {
         self.until_clock -= 1;
         if self.until_clock == 0 {
             self.until_clock = CLOCK;
@@ -510,6 +573,7 @@ impl<'l, S: Subject> Executor<'l, S> {
                 self.failing = intercept::arm(self.ledger.interception(), op);
                 self.shadow.fail_system_calls(self.failing);
             }
+            Call::Schedule => self.schedule = Schedule::of(op).unwrap_or(Schedule::Free),
             Call::FailRaw => self.subject.fail(Source::Raw, op.a),
             Call::FailArena => self.subject.fail(Source::Arena, op.a),
             Call::ShiftArena => {

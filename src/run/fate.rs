@@ -2,6 +2,7 @@
 
 use crate::shadow::Death;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 
 /// Clock ticks a second in `/proc`.
@@ -37,8 +38,25 @@ pub(super) struct Stat {
 }
 
 impl Stat {
+    /// Of a process; the state is that of its first thread.
     pub fn of(process: i32) -> Stat {
-        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        Stat::read(&format!("/proc/{process}/stat"))
+    }
+
+    /// Of a process, which is running if any thread of it is.
+    pub fn of_threads(process: i32) -> Stat {
+        let mut stat = Stat::of(process);
+        let threads = std::fs::read_dir(format!("/proc/{process}/task"));
+        let mut threads = threads.into_iter().flatten().flatten();
+        let runs = |path: &Path| Stat::read(&path.join("stat").to_string_lossy()).state == b'R';
+        if stat.state != b'R' && threads.any(|thread| runs(&thread.path())) {
+            stat.state = b'R';
+        }
+        stat
+    }
+
+    fn read(path: &str) -> Stat {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
         // The name in parentheses may hold anything, also parentheses.
         let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or("").split(' ').collect();
         let number = |index: usize| {

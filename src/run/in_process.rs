@@ -148,6 +148,7 @@ impl<S: Subject> InProcess<S> {
             live: live.collect(),
             phase: "in process".into(),
             reproduced,
+            shown: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! From a finding to a case: the smallest program that shows it, and the rule that it then proves broken.
 
 use super::CheckError;
-use super::campaign::{Seat, cause};
+use super::campaign::{Seat, cause, rules_for};
 use super::plan::Item;
 use super::process;
+use super::races;
 use super::supervisor::Run;
 use crate::program::{Call, NO_SLOT, Op, Operator, Program, Reducer};
 use crate::shadow::{
@@ -13,13 +14,13 @@ use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
 /// Time to shrink one finding, at most this share of the check's.
-const SHARE: u32 = 8;
+pub(super) const SHARE: u32 = 8;
 /// The part of it that is kept for finding out which rule the smallest program proves broken: one in so many.
 const ATTRIBUTION: u32 = 4;
 /// And at least this.
-const LEAST: Duration = Duration::from_millis(250);
+pub(super) const LEAST: Duration = Duration::from_millis(250);
 /// How long a call may take in a candidate before it counts as hanging.
-const PATIENCE: Duration = Duration::from_millis(400);
+pub(super) const PATIENCE: Duration = Duration::from_millis(400);
 /// Bytes that a candidate may always ask for; with more, only if the program before it did: clearing them takes time.
 const HEAVY: u64 = 256 << 20;
 /// Sizes of a program that are tried one by one for more ordinary ones.
@@ -31,7 +32,7 @@ const CLOSE: u64 = 10_000;
 
 /// What kind of finding a candidate must give for it to be the same one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// Any overlap: which rule it breaks depends on what the program needs to show it.
     Overlap,
     /// Any damage to a block, before it is known which operation did it.
@@ -40,6 +41,8 @@ enum Kind {
     Dirt,
     /// Death in a call of this kind, for the same reason.
     Death(Call),
+    /// Any harm that threads do to one another: it shows now in one way, now in another.
+    Harm,
     /// This very rule, broken by this call if that tells two causes apart.
     Rule(RuleId, Call),
 }
@@ -50,8 +53,42 @@ fn plain(call: Call) -> Call {
     delete.map_or(call, Operator::plain_delete)
 }
 
+const OVERLAPS: &[RuleId] = &[
+    RuleId::Disjoint,
+    RuleId::DistinctNonzero,
+    RuleId::ReallocFailKeeps,
+    RuleId::ReallocOldDead,
+    RuleId::MallocZeroChoice,
+    RuleId::CallocZeroSize,
+    RuleId::AlignedZeroSize,
+    RuleId::PmaZeroSize,
+    RuleId::ZeroMallocDistinct,
+    RuleId::CxxNewZero,
+    RuleId::UsableDisjoint,
+    RuleId::CrossUpFail,
+];
+const DIRT: &[RuleId] = &[
+    RuleId::CallocZero,
+    RuleId::CallocZeroAfterOom,
+    RuleId::CallocArgsSym,
+];
+const DAMAGES: &[RuleId] = &[
+    RuleId::ContentStable,
+    RuleId::ReallocContent,
+    RuleId::ReallocBounds,
+    RuleId::ReallocFailKeeps,
+    RuleId::UsableWritable,
+    RuleId::CrossUpFail,
+];
+
+/// The rules by which harm is seen.
+pub(super) fn harms() -> RuleSet {
+    let all = [OVERLAPS, DIRT, DAMAGES, &[RuleId::AllocNonnullUsable]];
+    all.into_iter().flatten().copied().collect()
+}
+
 impl Kind {
-    fn of(finding: &Finding, program: &Program) -> Kind {
+    pub(super) fn of(finding: &Finding, program: &Program) -> Kind {
         let call = program.ops.get(finding.op_index).map(|op| op.call);
         match (&finding.evidence, call) {
             (Evidence::Overlap { .. }, _) => Kind::Overlap,
@@ -69,33 +106,6 @@ impl Kind {
 
     /// The rules to check while looking for it.
     fn rules(self, all: RuleSet) -> RuleSet {
-        const OVERLAPS: &[RuleId] = &[
-            RuleId::Disjoint,
-            RuleId::DistinctNonzero,
-            RuleId::ReallocFailKeeps,
-            RuleId::ReallocOldDead,
-            RuleId::MallocZeroChoice,
-            RuleId::CallocZeroSize,
-            RuleId::AlignedZeroSize,
-            RuleId::PmaZeroSize,
-            RuleId::ZeroMallocDistinct,
-            RuleId::CxxNewZero,
-            RuleId::UsableDisjoint,
-            RuleId::CrossUpFail,
-        ];
-        const DIRT: &[RuleId] = &[
-            RuleId::CallocZero,
-            RuleId::CallocZeroAfterOom,
-            RuleId::CallocArgsSym,
-        ];
-        const DAMAGES: &[RuleId] = &[
-            RuleId::ContentStable,
-            RuleId::ReallocContent,
-            RuleId::ReallocBounds,
-            RuleId::ReallocFailKeeps,
-            RuleId::UsableWritable,
-            RuleId::CrossUpFail,
-        ];
         let own;
         let wanted = match self {
             Kind::Overlap => OVERLAPS,
@@ -103,6 +113,8 @@ impl Kind {
             Kind::Dirt => DIRT,
             // A death shows itself whatever is checked.
             Kind::Death(_) => &[],
+            // Whichever rule it breaks, that it shows is what counts.
+            Kind::Harm => return harms(),
             Kind::Rule(rule, _) => {
                 own = [rule];
                 &own
@@ -122,6 +134,9 @@ impl Kind {
 ///
 /// When no worker can be had.
 pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result<Case, CheckError> {
+    if item.program.has_threads() {
+        return races::investigate(seat, item, finding);
+    }
     let started = Instant::now();
     let budget = seat.budget();
     let time = (budget.time / SHARE).max(LEAST);
@@ -135,6 +150,8 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         once: item.once,
         kind,
         until: until.checked_sub(time / ATTRIBUTION).unwrap_or(until),
+        tries: 1,
+        close: CLOSE,
     };
     let mut best = Sighting {
         program: item.program.clone(),
@@ -171,6 +188,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         live,
         phase: item.phase.clone(),
         reproduced,
+        shown: None,
     })
 }
 
@@ -188,16 +206,11 @@ fn is_damage(finding: &Finding) -> bool {
     matches!(finding.evidence, Evidence::Contents { .. })
 }
 
-/// Whether a program is short enough to be looked at closely.
-fn is_close(program: &Program) -> bool {
-    program.steps() <= CLOSE
-}
-
 /// A program and the finding it gave.
-struct Sighting {
-    program: Program,
-    finding: Finding,
-    run: Option<Run>,
+pub(super) struct Sighting {
+    pub program: Program,
+    pub finding: Finding,
+    pub run: Option<Run>,
 }
 
 impl Sighting {
@@ -208,10 +221,14 @@ impl Sighting {
 }
 
 /// The search for a smaller program.
-struct Hunt {
-    once: bool,
-    kind: Kind,
-    until: Instant,
+pub(super) struct Hunt {
+    pub once: bool,
+    pub kind: Kind,
+    pub until: Instant,
+    /// How often a candidate is run before it is given up: more than once where it does not show the finding every time.
+    pub tries: u32,
+    /// Programs of at most so many operations are looked at closely.
+    pub close: u64,
 }
 
 impl Hunt {
@@ -222,7 +239,7 @@ impl Hunt {
         let Some(finding) = found.filter(|found| self.is_it(found, &best.program)) else {
             return Ok(false);
         };
-        if !is_damage(&finding) || is_close(&best.program) {
+        if !is_damage(&finding) || self.is_close(&best.program) {
             self.kind = Kind::of(&finding, &best.program);
         }
         *best = Sighting {
@@ -233,15 +250,25 @@ impl Hunt {
         Ok(true)
     }
 
-    fn is_it(&self, finding: &Finding, program: &Program) -> bool {
+    /// Whether a program is short enough to be looked at closely.
+    fn is_close(&self, program: &Program) -> bool {
+        program.steps() <= self.close
+    }
+
+    pub(super) fn is_it(&self, finding: &Finding, program: &Program) -> bool {
         match self.kind {
             Kind::Damage => is_damage(finding),
+            Kind::Harm => finding.evidence.is_harm(),
             kind => Kind::of(finding, program) == kind,
         }
     }
 
     /// Takes smaller programs as long as they give the same finding.
-    fn shrink(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+    pub(super) fn shrink(
+        &self,
+        seat: &mut Seat<'_>,
+        best: &mut Sighting,
+    ) -> Result<(), CheckError> {
         self.truncate(seat, best)?;
         let mut reducer = Reducer::new(&best.program);
         while Instant::now() < self.until
@@ -265,7 +292,7 @@ impl Hunt {
         Ok(())
     }
 
-    fn accept(
+    pub(super) fn accept(
         &self,
         seat: &mut Seat<'_>,
         best: &mut Sighting,
@@ -360,19 +387,38 @@ impl Hunt {
         Ok(())
     }
 
-    fn attempt(
+    /// Runs a program, again if it does not show the finding and may be tried again.
+    pub(super) fn attempt(
         &self,
         seat: &mut Seat<'_>,
         program: &Program,
         stores: bool,
         patience: Duration,
     ) -> Result<(Option<Finding>, Run), CheckError> {
-        let rules = self.kind.rules(seat.rules());
+        let mut tries = self.tries;
+        loop {
+            tries -= 1;
+            let (found, run) = self.attempt_once(seat, program, stores, patience)?;
+            let shows = found.as_ref().is_some_and(|it| self.is_it(it, program));
+            if shows || tries == 0 || Instant::now() >= self.until {
+                return Ok((found, run));
+            }
+        }
+    }
+
+    fn attempt_once(
+        &self,
+        seat: &mut Seat<'_>,
+        program: &Program,
+        stores: bool,
+        patience: Duration,
+    ) -> Result<(Option<Finding>, Run), CheckError> {
+        let rules = self.kind.rules(rules_for(program, seat.rules()));
         let conduct = Conduct {
             rules,
             muted: Muted::NONE,
             stores,
-            closely: is_close(program),
+            closely: self.is_close(program),
         };
         let left = self
             .until

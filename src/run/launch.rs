@@ -47,6 +47,8 @@ pub struct Kin {
     pub counts: bool,
     /// Whether it was used before anything could be asked of it.
     pub used: bool,
+    /// Whether what is freed serves others only at points that code in C does not come to by itself.
+    pub deferred: bool,
 }
 
 /// How subjects of this kind are like CPython's allocator. What an interpreter is like is known once it runs.
@@ -64,6 +66,7 @@ pub(super) fn kin(subject: &SubjectSpec) -> Option<Kin> {
         pools: true,
         counts: true,
         used: false,
+        deferred: false,
     })
 }
 
@@ -170,14 +173,15 @@ fn interpreter(
             None => format!("{}: is it a Python interpreter?", how(death)),
         }),
     })?;
-    let (edition, found, hidden, pools, counts) = match hello {
+    let (edition, found, hidden, pools, counts, free_threaded) = match hello {
         Hello::Interpreter {
             edition,
             found,
             hidden,
             pools,
             counts,
-        } => (edition, found, hidden, pools, counts),
+            free_threaded,
+        } => (edition, found, hidden, pools, counts, free_threaded),
         Hello::NotOpened(reason) => return Err(unusable(reason)),
         Hello::Ready(_) => {
             return Err(CheckError::Internal(
@@ -210,8 +214,13 @@ fn interpreter(
     info.environment = launch.env.clone();
     info.entry_points = found.iter().filter_map(entry_point).collect();
     info.notes.push(format!(
-        "CPython {}, {}*{}",
+        "CPython {}{}, {}*{}",
         edition.version,
+        if free_threaded {
+            " (free-threaded)"
+        } else {
+            ""
+        },
         interpreter::prefix(domain),
         match &hidden {
             None => format!(", layout {}", edition.build.layout()),
@@ -227,6 +236,7 @@ fn interpreter(
             pools,
             counts,
             used: true,
+            deferred: free_threaded && domain != Domain::Raw,
         }),
         worker,
         said: String::new(),

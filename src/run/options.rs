@@ -1,5 +1,6 @@
 //! What a check is asked to do, what it tells on the way, and why it may not happen at all.
 
+use super::phase::Phase;
 use crate::pymalloc::{Domain, Edition};
 use crate::spec::RuleId;
 use crate::subject::Native;
@@ -84,6 +85,8 @@ pub struct CheckOptions {
     pub ops: Option<u64>,
     /// The rules to check; all of the profile if empty.
     pub rules: Vec<RuleId>,
+    /// The phases to go through; all if empty.
+    pub phases: Vec<Phase>,
     /// Processes that work side by side.
     pub jobs: usize,
     /// Live bytes a program may hold.

@@ -88,12 +88,12 @@ impl Worker {
                 (position, since, ticks) = (now, Instant::now(), None);
                 continue;
             }
-            let stat = Stat::of(self.at_work());
+            let stat = Stat::of_threads(self.at_work());
             let started = *ticks.get_or_insert(stat.ticks);
             let helped = stat.state != b'R'
                 && self.shared.ledger().interception().standing() == Standing::Works;
             let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
-            let in_call = self.shared.ledger().position().1 == Moment::Call;
+            let in_call = self.shared.position().1 == Moment::Call;
             let late = process::now()
                 > if in_call {
                     limits.latest.max(limits.last)
@@ -123,8 +123,8 @@ impl Worker {
 
     /// What changes when the process at work moves.
     fn pulse(&self) -> (u64, usize, i32) {
-        let ledger = self.shared.ledger();
-        (ledger.ops(), ledger.position().0, self.shared.child())
+        let position = self.shared.position().0;
+        (self.shared.begun(), position, self.shared.child())
     }
 
     /// The process that deals with the order.

@@ -4,6 +4,7 @@
 //! is. Random programs come among them and fill the rest of the time; each depends on the seed and its number alone.
 
 use super::campaign::Budget;
+use super::phase::Phase;
 use super::process;
 use crate::program::{Call, Failing, Op, Program, Vocabulary, Which, directed, vectors};
 use crate::spec::{RuleId, RuleSet};
@@ -13,6 +14,11 @@ use std::time::{Duration, Instant};
 const LENGTHS: [usize; 12] = [
     64, 256, 2_000, 128, 500, 20_000, 400, 5_000, 64, 1_000, 100_000, 300,
 ];
+/// One in so many random programs is of several threads, and has at least and at most so many operations: in short ones
+/// nothing meets.
+const EACH_THREADED: usize = 4;
+const FEWEST_THREADED: usize = 1000;
+const MOST_THREADED: usize = 20_000;
 /// While there are others, random programs cost one part, and the others so many.
 const OTHERS: u64 = 3;
 /// What a program costs at most that is not put off.
@@ -33,7 +39,7 @@ const LEAST_SHARE: Duration = Duration::from_secs(1);
 pub struct Item {
     /// The program.
     pub program: Program,
-    /// How it came to be: `vector NAME`, `directed RULE`, `first call`, `random N`.
+    /// How it came to be: `vector NAME`, `directed RULE`, `first call`, `random N`, `threads RULE`, `threads N`.
     pub phase: String,
     /// Whether it must be run in a process in which nothing was called before.
     pub once: bool,
@@ -103,15 +109,16 @@ impl Item {
         }
     }
 
-    /// The first word of the phase.
-    pub fn phase_word(&self) -> &'static str {
-        match self.phase.split(' ').next() {
-            Some("vector") => "vectors",
-            Some("directed") => "directed",
-            Some("first") => "first calls",
-            Some("random") => "random",
-            _ => "programs",
-        }
+    /// The phase that it is of; `None` if it was given by the user.
+    pub fn phase(&self) -> Option<Phase> {
+        Some(match self.phase.split(' ').next()? {
+            "vector" => Phase::Vectors,
+            "directed" => Phase::Directed,
+            "first" => Phase::FirstCalls,
+            "random" => Phase::Random,
+            "threads" => Phase::Threads,
+            _ => return None,
+        })
     }
 
     /// When a run of the program is to stop, in nanoseconds of the monotonic clock: one program must not take the time
@@ -131,11 +138,61 @@ impl Item {
 pub struct Plan<'a> {
     items: Vec<Item>,
     order: Vec<Turn>,
-    random: Option<(&'a Vocabulary, u64)>,
+    random: Option<Random<'a>>,
+}
+
+/// Which random programs there are.
+#[derive(Clone, Copy)]
+struct Random<'a> {
+    vocabulary: &'a Vocabulary,
+    seed: u64,
+    /// Whether there are some of one thread, and some of several.
+    kinds: (bool, bool),
+}
+
+impl<'a> Random<'a> {
+    /// Those that the vocabulary has words for.
+    fn all(vocabulary: &'a Vocabulary, seed: u64) -> Random<'a> {
+        Random {
+            vocabulary,
+            seed,
+            kinds: (true, vocabulary.threads),
+        }
+    }
+
+    fn item(self, number: usize) -> Item {
+        let seed = self
+            .seed
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(number as u64);
+        let threaded = match self.kinds {
+            (true, true) => number % EACH_THREADED == EACH_THREADED - 1,
+            (_, threaded) => threaded,
+        };
+        let (program, phase) = if threaded {
+            let length = length(number).clamp(FEWEST_THREADED, MOST_THREADED);
+            (
+                Program::random_threads(seed, self.vocabulary, length),
+                Phase::Threads,
+            )
+        } else {
+            (
+                Program::random(seed, self.vocabulary, length(number)),
+                Phase::Random,
+            )
+        };
+        Item {
+            program,
+            phase: format!("{} {number}", phase.as_str()),
+            once: false,
+            given: false,
+            unhurried: true,
+        }
+    }
 }
 
 impl<'a> Plan<'a> {
-    fn with(items: Vec<Item>, random: Option<(&'a Vocabulary, u64)>) -> Plan<'a> {
+    fn with(items: Vec<Item>, random: Option<Random<'a>>) -> Plan<'a> {
         Plan {
             order: order(&items, random.is_some()),
             items,
@@ -169,8 +226,12 @@ impl<'a> Plan<'a> {
         }
         for program in programs {
             let rule = program.rule.map_or("programs", RuleId::as_str);
+            let kind = match program.has_threads() {
+                true => Phase::Threads,
+                false => Phase::Directed,
+            };
             items.push(Item {
-                phase: format!("directed {rule}"),
+                phase: format!("{} {rule}", kind.as_str()),
                 program,
                 once: false,
                 given: false,
@@ -182,7 +243,25 @@ impl<'a> Plan<'a> {
         }
         items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
         items.sort_by_cached_key(Item::cost);
-        Plan::with(first_of_each(items), Some((vocabulary, seed)))
+        let mut random = Random::all(vocabulary, seed);
+        random.kinds.1 &= rules.contains(RuleId::ThreadSafe);
+        Plan::with(first_of_each(items), Some(random))
+    }
+
+    /// What of it is of these phases; all if none is named.
+    #[must_use]
+    pub fn only(mut self, phases: &[Phase]) -> Plan<'a> {
+        if phases.is_empty() {
+            return self;
+        }
+        let has = |phase| phases.contains(&phase);
+        self.items.retain(|item| item.phase().is_some_and(has));
+        let random = self.random.and_then(|random| {
+            let (alone, threaded) = random.kinds;
+            let kinds = (alone && has(Phase::Random), threaded && has(Phase::Threads));
+            (kinds != (false, false)).then_some(Random { kinds, ..random })
+        });
+        Plan::with(self.items, random)
     }
 
     /// What was made for this rule, and what was made for others; neither with random programs.
@@ -194,7 +273,7 @@ impl<'a> Plan<'a> {
 
     /// Random programs alone.
     pub fn random(vocabulary: &'a Vocabulary, seed: u64) -> Plan<'a> {
-        Plan::with(Vec::new(), Some((vocabulary, seed)))
+        Plan::with(Vec::new(), Some(Random::all(vocabulary, seed)))
     }
 
     /// A plan of one program.
@@ -214,18 +293,7 @@ impl<'a> Plan<'a> {
             Some(Turn::Random(number)) => *number,
             None => index - self.items.len(),
         };
-        let (vocabulary, seed) = self.random?;
-        let seed = seed
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .wrapping_add(number as u64);
-        let program = Program::random(seed, vocabulary, length(number));
-        Some(Item {
-            program,
-            phase: format!("random {number}"),
-            once: false,
-            given: false,
-            unhurried: true,
-        })
+        Some(self.random?.item(number))
     }
 }
 

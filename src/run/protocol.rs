@@ -81,6 +81,8 @@ pub enum Hello {
         pools: bool,
         /// Whether it counts its blocks.
         counts: bool,
+        /// Whether it runs without a global lock.
+        free_threaded: bool,
     },
     /// The library could not be opened, for this reason; or the interpreter could not be used.
     NotOpened(String),

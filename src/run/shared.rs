@@ -4,8 +4,8 @@
 //! the supervisor reads may have been scribbled over by a broken allocator: every length is bounded and every word
 //! decoded before it is believed.
 
-use crate::program::{Call, Expect, Op, Program};
-use crate::shadow::Ledger;
+use crate::program::{Call, Expect, MAX_THREADS, Op, Program};
+use crate::shadow::{Ledger, Moment};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io;
@@ -34,10 +34,13 @@ struct Page {
     /// The address of a fault and whether there was one.
     fault: AtomicU64,
     faulted: AtomicU32,
+    /// The thread whose signal ended the process, by its place in a section, from 1; 0 for the main one.
+    signalled: AtomicU32,
     order_length: AtomicU32,
     report_length: AtomicU32,
     op_count: AtomicU32,
     ledger: Ledger,
+    thread_ledgers: [Ledger; MAX_THREADS as usize],
     order: [u8; MESSAGE],
     report: [u8; MESSAGE],
     ops: [[u64; WORDS]; MAX_OPS],
@@ -80,7 +83,7 @@ impl Shared {
             return Err(io::Error::last_os_error());
         }
         let shared = Shared::map(file)?;
-        shared.page().ledger.reset();
+        shared.reset_ledgers();
         shared.page().magic.store(MAGIC, Release);
         Ok(shared)
     }
@@ -134,9 +137,63 @@ impl Shared {
         &self.file
     }
 
-    /// The ledger.
+    /// The ledger, of a program's main thread.
     pub fn ledger(&self) -> &Ledger {
         &self.page().ledger
+    }
+
+    /// Those of its other threads, by their place in a section.
+    pub fn thread_ledgers(&self) -> &[Ledger] {
+        &self.page().thread_ledgers
+    }
+
+    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        std::iter::once(self.ledger()).chain(self.thread_ledgers())
+    }
+
+    fn reset_ledgers(&self) {
+        self.ledgers().for_each(Ledger::reset);
+    }
+
+    /// Adds to `total` what the last order counted.
+    pub fn add_to(&self, total: &Ledger) {
+        self.ledgers().for_each(|ledger| total.absorb(ledger));
+    }
+
+    /// Operations begun.
+    pub fn begun(&self) -> u64 {
+        self.ledgers().map(Ledger::ops).sum()
+    }
+
+    /// Where the run is, or where it ended: of several threads where the one is whose signal ended it, or else one that is
+    /// inside a call.
+    pub fn position(&self) -> (usize, Moment) {
+        self.ledger_at_work().position()
+    }
+
+    /// The address and size of the block last resized there.
+    pub fn resized(&self) -> (u64, u64) {
+        self.ledger_at_work().resized()
+    }
+
+    fn ledger_at_work(&self) -> &Ledger {
+        let signalled = self.page().signalled.load(Relaxed) as usize;
+        let busy = || self.ledgers().find(|it| it.position().1 == Moment::Call);
+        let signalled = signalled.checked_sub(1);
+        let signalled = signalled.and_then(|place| self.thread_ledgers().get(place));
+        signalled.or_else(busy).unwrap_or(self.ledger())
+    }
+
+    /// Notes the thread that a signal has come to; called from its handler.
+    pub fn note_thread(&self) {
+        // SAFETY: has no preconditions.
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) } as i32;
+        let place = self
+            .thread_ledgers()
+            .iter()
+            .position(|it| it.thread() == Some(thread));
+        let signalled = place.map_or(0, |place| place as u32 + 1);
+        self.page().signalled.store(signalled, Relaxed);
     }
 
     /// Expects a worker: its first report is dealt with like that of an order.
@@ -151,7 +208,8 @@ impl Shared {
     /// When the order is too long or the program has too many operations.
     pub fn give(&self, order: &impl Serialize, ops: &[Op]) -> io::Result<()> {
         let page = self.page();
-        page.ledger.reset();
+        self.reset_ledgers();
+        page.signalled.store(0, Relaxed);
         page.reported.store(0, Relaxed);
         page.report_length.store(0, Relaxed);
         page.faulted.store(0, Relaxed);

@@ -178,7 +178,7 @@ impl Worker {
         let waited = worker.wait(launch.limits(deadline, last), |index| {
             effort(program, index)
         });
-        total.absorb(worker.shared.ledger());
+        worker.shared.add_to(total);
         Ok(worker.conclude(waited))
     }
 
@@ -259,7 +259,7 @@ impl Worker {
         let waited = self.wait(Limits::until(deadline, patience, self.last), |index| {
             effort(program, index)
         });
-        total.absorb(self.shared.ledger());
+        self.shared.add_to(total);
         Ok(self.conclude(waited))
     }
 
@@ -355,8 +355,8 @@ impl Worker {
             Waited::Died(death) => Some(death),
             Waited::Done => death_of(self.shared.status(), self.shared.fault(), report.is_some()),
         };
-        let (op_index, moment) = self.shared.ledger().position();
-        let resized = self.shared.ledger().resized();
+        let (op_index, moment) = self.shared.position();
+        let resized = self.shared.resized();
         let (end, outcomes, live) = match (died, report) {
             (
                 None,

@@ -1,5 +1,6 @@
 //! What a check comes to: a verdict for every rule, facts, and cases.
 
+use super::phase::PhaseShare;
 use crate::shadow::Case;
 use crate::spec::{Level, RuleId};
 use std::collections::BTreeMap;
@@ -140,6 +141,8 @@ pub struct CheckResult {
     pub ops: u64,
     /// Processes that programs were run in.
     pub workers: u64,
+    /// What each phase had, of those that had anything.
+    pub phases: Vec<PhaseShare>,
     /// Rules of the profile in catalogue order.
     pub rules: Vec<RuleResult>,
     /// Implementation-defined choices, by rule: one sentence each.

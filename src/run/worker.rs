@@ -20,7 +20,8 @@ use crate::shadow::{LiveBlock, Shadow};
 use crate::subject::faulty::Faulty;
 use crate::subject::interpreter::{self, Hooked};
 use crate::subject::mutants::Mutant;
-use crate::subject::{Native, Reference, Subject};
+use crate::subject::threaded::Threaded;
+use crate::subject::{Locked, Native, Reference, Subject};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
@@ -136,11 +137,14 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
             end(USELESS)
         }
         Carrier::Mutant(name) => match Mutant::named(name) {
-            Some(Mutant::Faulty(fault)) => {
-                serve_built_in(calling, shared, move || Faulty::new(Some(fault)))
-            }
+            Some(Mutant::Faulty(fault)) => serve_built_in(calling, shared, move || {
+                Locked::new(Faulty::new(Some(fault)))
+            }),
             Some(Mutant::Sound(variant)) => {
-                serve_built_in(calling, shared, move || Faulty::sound(variant))
+                serve_built_in(calling, shared, move || Locked::new(Faulty::sound(variant)))
+            }
+            Some(Mutant::Threaded(fault)) => {
+                serve_built_in(calling, shared, move || Threaded::new(fault))
             }
             Some(Mutant::Reference(fault)) => {
                 serve_built_in(calling, shared, move || Reference::with_fault(fault))
@@ -196,6 +200,7 @@ fn serve_interpreter(calling: &Calling, shared: &Shared, domain: &str) -> ! {
             hidden: prepared.hooked.as_ref().err().cloned(),
             pools: prepared.pools,
             counts: prepared.hooked.as_ref().is_ok_and(Hooked::counts),
+            free_threaded: prepared.free_threaded,
         });
     }
     let geometry = prepared.edition.geometry();
@@ -328,8 +333,12 @@ fn obey<S: Subject>(
                     if program.calls().any(|call| call == Call::FailSyscall) {
                         intercept::begin(shared.ledger());
                     }
+                    if program.has_threads() {
+                        watch(shared, libc::SIGABRT);
+                    }
+                    let executor = Executor::new(make(), shadow, shared.ledger(), deadline);
                     Ok(run(
-                        Executor::new(make(), shadow, shared.ledger(), deadline),
+                        executor.with_ledgers(shared.thread_ledgers()),
                         &program,
                     ))
                 })
@@ -381,37 +390,50 @@ const STACK: usize = 64 << 10;
 
 /// Notes the address of a fault before it kills the process.
 fn watch_faults(shared: &Shared) {
-    WATCHED.store(std::ptr::from_ref(shared).cast_mut(), Relaxed);
     let stack = Box::leak(vec![0u8; STACK].into_boxed_slice());
     let stack = libc::stack_t {
         ss_sp: stack.as_mut_ptr().cast(),
         ss_flags: 0,
         ss_size: stack.len(),
     };
-    // SAFETY: the stack is never freed. The handler only stores words to mapped memory, or sends the signal again;
-    // being reset when it is entered, it lets the fault happen again and kill the process. A handler of the subject's stays: allocators may
-    // live by them.
+    // SAFETY: the stack is never freed.
     unsafe {
         let mut present: libc::stack_t = std::mem::zeroed();
         libc::sigaltstack(std::ptr::null(), &raw mut present);
         if present.ss_flags & libc::SS_DISABLE != 0 {
             libc::sigaltstack(&raw const stack, std::ptr::null_mut());
         }
+    }
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
+        watch(shared, signal);
+    }
+}
+
+/// Notes what is known of a signal before it kills the process, if the subject has no handler for it.
+fn watch(shared: &Shared, signal: c_int) {
+    WATCHED.store(std::ptr::from_ref(shared).cast_mut(), Relaxed);
+    // SAFETY: plain requests to the kernel; the handler only stores words to mapped memory, or sends the signal again.
+    // Being reset when it is entered, it lets a fault happen again and kill the process. A handler of the subject's stays:
+    // allocators may live by them.
+    unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction =
             note_fault as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
-        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
-            let mut present: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &raw mut present);
-            if [libc::SIG_DFL, libc::SIG_IGN].contains(&present.sa_sigaction) {
-                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
-            }
+        let mut present: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut present);
+        if [libc::SIG_DFL, libc::SIG_IGN].contains(&present.sa_sigaction) {
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
     }
 }
 
 extern "C" fn note_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: set before the handler was, and never unset.
+    let Some(shared) = (unsafe { WATCHED.load(Relaxed).as_ref() }) else {
+        abort()
+    };
+    shared.note_thread();
     // SAFETY: the kernel passes a valid record.
     if unsafe { (*info).si_code } <= 0 {
         // Sent by a process: nothing will happen again by itself, and where an address would be is the sender.
@@ -419,10 +441,6 @@ extern "C" fn note_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *m
         unsafe { libc::raise(signal) };
         return;
     }
-    // SAFETY: set before the handler was, and never unset.
-    let Some(shared) = (unsafe { WATCHED.load(Relaxed).as_ref() }) else {
-        abort()
-    };
     // SAFETY: the kernel passes a valid record.
     shared.note_fault(unsafe { (*info).si_addr() } as u64);
 }

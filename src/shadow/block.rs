@@ -42,6 +42,8 @@ pub struct Block {
     pub class: u64,
     /// Whether the slot is empty because the allocation into it failed.
     pub failed: bool,
+    /// The thread that made it or resized it last, 0 for the main one.
+    pub thread: u8,
 }
 
 impl Block {
@@ -59,6 +61,7 @@ impl Block {
             pooled: false,
             class: 0,
             failed: false,
+            thread: 0,
         }
     }
 

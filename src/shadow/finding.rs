@@ -211,6 +211,21 @@ pub enum Evidence {
     },
 }
 
+impl Evidence {
+    /// Whether blocks, or the process, came to harm: what a race may show as, now in one way, now in another.
+    pub fn is_harm(&self) -> bool {
+        matches!(
+            self,
+            Evidence::Overlap { .. }
+                | Evidence::Foreign { .. }
+                | Evidence::BadAddress { .. }
+                | Evidence::Contents { .. }
+                | Evidence::NotZero { .. }
+                | Evidence::Died { .. }
+        )
+    }
+}
+
 /// A rule broken by an operation of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -257,6 +272,17 @@ pub struct Case {
     pub phase: String,
     /// Whether the program showed it again in a fresh process.
     pub reproduced: bool,
+    /// How often it did, of a program with threads.
+    pub shown: Option<Shown>,
+}
+
+/// In how many runs of a program something was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Those runs.
+    pub times: u32,
+    /// All runs.
+    pub of: u32,
 }
 
 impl Case {

@@ -1,11 +1,11 @@
 //! What a run of programs leaves behind for its supervisor: counters, choices seen, and where it is now.
 //!
-//! A ledger lies in memory shared with the supervisor and outlives the process that writes it. One thread writes; words
-//! are atomic so that the other side may look at any time, and nothing in it is a pointer.
+//! A ledger lies in memory shared with the supervisor and outlives the process that writes it. One thread writes, each its
+//! own; words are atomic so that the other side may look at any time, and nothing in it is a pointer.
 
 use super::{Interception, Moment};
 use crate::spec::RuleId;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// A choice that the documents leave to the implementation, as seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Ledger {
     block_address: AtomicU64,
     block_size: AtomicU64,
     moment: AtomicU8,
+    /// The thread that writes, by the kernel's number; 0 if none has said so.
+    thread: AtomicI32,
     interception: Interception,
 }
 
@@ -67,6 +69,7 @@ impl Ledger {
             block_address: AtomicU64::new(0),
             block_size: AtomicU64::new(0),
             moment: AtomicU8::new(0),
+            thread: AtomicI32::new(0),
             interception: Interception::new(),
         }
     }
@@ -140,6 +143,18 @@ impl Ledger {
         self.block_size.store(size, Relaxed);
     }
 
+    /// Says that the calling thread is the one that writes.
+    pub fn attend(&self) {
+        // SAFETY: has no preconditions.
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+        self.thread.store(thread as i32, Relaxed);
+    }
+
+    /// The thread that writes, by the kernel's number, if it has said so.
+    pub fn thread(&self) -> Option<i32> {
+        Some(self.thread.load(Relaxed)).filter(|&thread| thread != 0)
+    }
+
     /// Operations begun.
     pub fn ops(&self) -> u64 {
         self.ops.load(Relaxed)
@@ -196,6 +211,7 @@ impl Ledger {
         self.refused_alignment.store(u64::MAX, Relaxed);
         self.resizing(0, 0);
         self.enter(Moment::Idle);
+        self.thread.store(0, Relaxed);
         self.interception.reset();
     }
 }

@@ -3,6 +3,7 @@
 mod alignment;
 mod allocate;
 mod attribute;
+mod attribute_threads;
 pub mod block;
 mod conduct;
 pub mod contents;
@@ -22,11 +23,13 @@ mod posix_memalign;
 mod query;
 mod reallocate;
 mod release;
+mod threads;
 
 pub use attribute::{attribute_death, attribute_shrunk, is_killed};
+pub use attribute_threads::{attribute_threads, provisional};
 pub use conduct::{Conduct, Muted};
 pub use event::{Event, Source};
-pub use finding::{Case, Death, Evidence, Finding, LiveBlock, Moment, Outcome};
+pub use finding::{Case, Death, Evidence, Finding, LiveBlock, Moment, Outcome, Shown};
 pub use interception::{Interception, Standing};
 pub use ledger::{Choice, Ledger};
 pub use model::{Checked, ERRNO_BEFORE, MEMPTR_BEFORE, Reply, Request, Shadow, Stop, Thrown};

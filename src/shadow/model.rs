@@ -10,6 +10,7 @@ use super::cpython::Books;
 use super::holding::filled_for;
 use super::ledger::Ledger;
 use super::occupancy::{Occupancy, prefetch};
+use super::threads::Common;
 use super::{Evidence, Finding, Outcome};
 use crate::program::{Call, Expect, Op, Program, Slot};
 use crate::pymalloc::{Edition, Geometry};
@@ -19,6 +20,7 @@ use std::ffi::CStr;
 use std::io;
 use std::ops::Range;
 use std::ptr;
+use std::sync::Arc;
 
 /// `errno` before every call: no error has this number.
 pub const ERRNO_BEFORE: i32 = 4242;
@@ -84,6 +86,8 @@ pub(super) struct At<'a> {
 /// The shadow of one subject.
 pub struct Shadow<'l> {
     pub(super) occupancy: Occupancy,
+    /// What it has in common with the shadows of other threads, if the program has any.
+    pub(super) common: Option<Arc<Common>>,
     pub(super) blocks: Vec<Line>,
     pub(super) ledger: &'l Ledger,
     pub(super) conduct: Conduct,
@@ -112,8 +116,10 @@ pub struct Shadow<'l> {
     pub(super) live: usize,
     pub(super) live_bytes: u64,
     pub(super) born: u64,
+    /// The thread that it is of, 0 for the main one.
+    pub(super) thread: u8,
     /// What each operation gave last, if anybody wants to know.
-    outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<Outcome>,
     /// The rule broken, if one was.
     found: Cell<Option<Finding>>,
 }
@@ -125,8 +131,13 @@ impl<'l> Shadow<'l> {
     ///
     /// When address space for the tables cannot be reserved.
     pub fn new(ledger: &'l Ledger, conduct: Conduct) -> io::Result<Shadow<'l>> {
-        Ok(Shadow {
-            occupancy: Occupancy::new()?,
+        Ok(Shadow::with(Occupancy::new()?, ledger, conduct))
+    }
+
+    pub(super) fn with(occupancy: Occupancy, ledger: &'l Ledger, conduct: Conduct) -> Shadow<'l> {
+        Shadow {
+            occupancy,
+            common: None,
             blocks: Vec::new(),
             ledger,
             conduct,
@@ -144,9 +155,10 @@ impl<'l> Shadow<'l> {
             live: 0,
             live_bytes: 0,
             born: 0,
+            thread: 0,
             outcomes: Vec::new(),
             found: Cell::new(None),
-        })
+        }
     }
 
     /// The shadow of a subject of CPython's kind that has this layout.
@@ -190,6 +202,7 @@ impl<'l> Shadow<'l> {
         if self.conduct.closely {
             self.outcomes.resize(program.ops.len(), Outcome::default());
         }
+        self.begin_threads(program);
     }
 
     /// Forgets all blocks and whatever else is known of the subject, which is as good as new.
@@ -199,6 +212,7 @@ impl<'l> Shadow<'l> {
         for block in self.blocks.drain(..).filter(|block| block.is_live()) {
             self.occupancy.clear(block.address, block.extent());
         }
+        self.common = None;
         self.limited = false;
         self.failing = false;
         self.last_gave = true;
@@ -208,6 +222,11 @@ impl<'l> Shadow<'l> {
         self.live = 0;
         self.live_bytes = 0;
         self.born = 0;
+    }
+
+    /// The rule that the program was made for.
+    pub fn purpose(&self) -> Option<RuleId> {
+        self.purpose
     }
 
     /// How it looks at runs.
@@ -233,6 +252,11 @@ impl<'l> Shadow<'l> {
     /// What was found when a check last answered [`Stop::Broken`].
     pub fn take_finding(&self) -> Option<Finding> {
         self.found.take()
+    }
+
+    /// Takes what another shadow found for its own.
+    pub fn adopt(&self, finding: Finding) {
+        self.found.set(Some(finding));
     }
 
     /// What each operation gave so far; empty unless looking closely.
@@ -288,6 +312,9 @@ impl<'l> Shadow<'l> {
         let before = &request.before;
         if before.is_live() {
             if op.call.frees() || op.call.reallocates() {
+                if before.thread != self.thread {
+                    self.ledger.count(RuleId::XthreadFree);
+                }
                 self.verify(at, op.slot, before, RuleId::ContentStable)?;
                 let filled = filled_for(op, before);
                 if filled != before.size {
@@ -296,7 +323,7 @@ impl<'l> Shadow<'l> {
                 if op.call.reallocates() && self.conduct.closely {
                     self.verify_others(at, RuleId::ContentStable)?;
                 }
-                self.occupancy.clear(before.address, before.extent());
+                self.vacate(op.slot, before);
                 self.ledger.resizing(before.address, before.size);
             } else if op.call == Call::Stretch {
                 self.verify(at, op.slot, before, RuleId::ContentStable)?;

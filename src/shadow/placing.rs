@@ -28,7 +28,7 @@ impl Shadow<'_> {
         }
         self.ledger.count(RuleId::Disjoint);
         self.ledger.count(RuleId::DistinctNonzero);
-        if self.occupancy.mark(block.address, block.extent()) == Mark::Taken {
+        if self.occupy(at.op.slot, block) == Mark::Taken {
             self.examine_overlap(at, *block)?;
         }
         if !self.undead.is_empty() && self.undead.contains(&block.address) {
@@ -44,6 +44,7 @@ impl Shadow<'_> {
             self.born += 1;
             block.pattern = Pattern::of(self.born);
         }
+        block.thread = self.thread;
         self.write(&block, from);
         self.live += 1;
         self.live_bytes += block.size;
@@ -77,6 +78,13 @@ impl Shadow<'_> {
             };
             return self.ruined(at, RuleId::Disjoint, evidence);
         }
+        if !self.occupancy.is_alone() {
+            // If nobody has it any more, whoever had it will have met it as well.
+            return match self.overlapped_anywhere(at.op.slot, &block) {
+                Some((slot, other)) => self.overlapping(at, &block, slot, &other),
+                None => Ok(()),
+            };
+        }
         let at_work = at.op.slot as usize;
         let others = self
             .blocks
@@ -103,26 +111,28 @@ impl Shadow<'_> {
             last_shared |= ends.contains(&last);
         }
         match culprit {
-            Some((slot, other)) => {
-                let rule = self.overlap_rule(at, &block, &other);
-                self.ruined(
-                    at,
-                    rule,
-                    Evidence::Overlap {
-                        address: block.address,
-                        size: block.size,
-                        other: slot,
-                        other_address: other.address,
-                        other_size: other.size,
-                    },
-                )
-            }
+            Some((slot, other)) => self.overlapping(at, &block, slot, &other),
             None => {
                 self.occupancy
                     .share(block.address, block.extent(), first_shared, last_shared);
                 Ok(())
             }
         }
+    }
+
+    fn overlapping(&self, at: At, block: &Block, slot: Slot, other: &Block) -> Checked {
+        let rule = self.overlap_rule(at, block, other);
+        self.ruined(
+            at,
+            rule,
+            Evidence::Overlap {
+                address: block.address,
+                size: block.size,
+                other: slot,
+                other_address: other.address,
+                other_size: other.size,
+            },
+        )
     }
 
     /// The rule that an overlap of a new or resized block with a live one breaks.

@@ -84,8 +84,8 @@ impl Shadow<'_> {
             };
             return self.ruined(at, RuleId::UsableDisjoint, evidence);
         }
-        self.occupancy.clear(before.address, before.extent());
-        if self.occupancy.mark(wide.address, wide.extent()) == Mark::Taken
+        self.vacate(at.op.slot, before);
+        if self.occupy(at.op.slot, &wide) == Mark::Taken
             && let Some((slot, other)) = self.overlapped(at, &wide)
         {
             return self.ruined(
@@ -106,6 +106,9 @@ impl Shadow<'_> {
     }
 
     fn overlapped(&self, at: At, block: &Block) -> Option<(Slot, Block)> {
+        if !self.occupancy.is_alone() {
+            return self.overlapped_anywhere(at.op.slot, block);
+        }
         self.live_blocks()
             .find(|&(slot, other)| slot != at.op.slot && block.overlaps(other))
             .map(|(slot, other)| (slot, *other))

@@ -201,7 +201,7 @@ impl Shadow<'_> {
     /// Puts a block whose resize failed back where it was.
     fn reinstate(&mut self, at: At, before: &Block, history: History) {
         // It was the only block there a moment ago, and nothing was handed out since.
-        let _ = self.occupancy.mark(before.address, before.extent());
+        let _ = self.occupy(at.op.slot, before);
         self.blocks[at.op.slot as usize].history = history;
     }
 }

@@ -128,6 +128,14 @@ rule_ids! {
     UsableStable = "usable-stable",
     UsableDisjoint = "usable-disjoint",
     UsableWritable = "usable-writable",
+    // Threads.
+    ThreadSafe = "thread-safe",
+    HappensBefore = "happens-before",
+    XthreadFree = "xthread-free",
+    XthreadReallocFirst = "xthread-realloc-first",
+    ConcurrentRealloc = "concurrent-realloc",
+    ThreadExitLive = "thread-exit-live",
+    TsdDestructor = "tsd-destructor",
     // CPython: zero sizes and the size limit.
     ZeroMallocNonnull = "zero-malloc-nonnull",
     ZeroMallocDistinct = "zero-malloc-distinct",

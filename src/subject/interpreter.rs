@@ -1,7 +1,8 @@
 //! The allocator of the Python interpreter that this process is.
 //!
-//! Between the interpreter and its sources stand the hooks that CPython has for them (PEP 445). They write down every
-//! request, fail the ones they are told to, and displace arenas, as those of the reference do.
+//! Between the interpreter and its sources stand the hooks that CPython has for them (PEP 445), or before 3.5 functions
+//! in place of the C library's. They write down every request, fail the ones they are told to, and displace arenas, as
+//! those of the reference do.
 //!
 //! An interpreter has blocks of its own in its pools. So before it is first called, every block that can be had without
 //! a new arena is taken and kept: what is asked for afterwards finds pools that nobody else has touched.
@@ -14,7 +15,8 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 
 mod hooks;
-use hooks::{Hooks, Setters};
+mod imports;
+use hooks::{Hooks, Place};
 
 /// Blocks of the size that is looked at first, by which an allocator with pools must have asked for an arena.
 const MANY: usize = 1 << 15;
@@ -98,6 +100,9 @@ pub struct Found {
     pub hooked: Result<Hooked, String>,
     /// Whether small blocks come from pymalloc's pools, with nothing in between.
     pub pools: bool,
+    /// Whether it runs without a global lock. Then mimalloc serves the mem and object domains, and pages that have become
+    /// empty serve others only once every thread has passed a point that code in C never comes to by itself.
+    pub free_threaded: bool,
 }
 
 /// Looks at the interpreter that this process is, and prepares it to be called.
@@ -148,15 +153,26 @@ pub unsafe fn prepare(domain: Domain) -> Result<Found, String> {
         native,
         hooked,
         pools,
+        free_threaded: is_free_threaded(),
     })
+}
+
+/// What CPython in this process says of itself.
+fn told_version() -> Option<String> {
+    let told = function!("Py_GetVersion", unsafe extern "C" fn() -> *const c_char)?;
+    // SAFETY: it returns a C string that nobody changes.
+    let text = unsafe { CStr::from_ptr(told()) };
+    Some(text.to_string_lossy().into_owned())
+}
+
+/// Whether CPython was built to run without a global lock.
+fn is_free_threaded() -> bool {
+    told_version().is_some_and(|text| text.contains("free-threading build"))
 }
 
 /// The version of CPython that is in this process.
 fn version() -> Result<Version, String> {
-    let told = function!("Py_GetVersion", unsafe extern "C" fn() -> *const c_char);
-    let told = told.ok_or("it does not say what version it is of")?;
-    // SAFETY: it returns a C string that nobody changes.
-    let text = unsafe { CStr::from_ptr(told()) }.to_string_lossy();
+    let text = told_version().ok_or("it does not say what version it is of")?;
     let numbers = text.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let numbers = numbers.into_iter().next().unwrap_or_default();
     numbers
@@ -177,12 +193,7 @@ unsafe fn hook(
     if domain == Domain::Raw {
         return Err("the raw domain has neither pools nor sources of its own".into());
     }
-    // Before 3.5 the structure that describes an allocator has another form.
-    let setters = Setters::find().filter(|_| version >= Version(3, 5, 0));
-    let setters = setters.ok_or_else(|| {
-        let Version(major, minor, _) = version;
-        format!("CPython {major}.{minor} has no hooks on its sources that could be used")
-    })?;
+    let place = Place::find(version)?;
     let malloc = symbol_of(domain, "malloc");
     let count = ["_Py_GetGlobalAllocatedBlocks", "_Py_GetAllocatedBlocks"];
     let count = count
@@ -195,7 +206,7 @@ unsafe fn hook(
                 "the debug hooks stand between {malloc} and its sources: --malloc pymalloc takes them away"
             ));
         }
-        let hooks = Hooks::install(setters);
+        let hooks = Hooks::install(&place)?;
         let mut hooked = Hooked {
             native,
             hooks,
@@ -213,7 +224,7 @@ unsafe fn hook(
             }),
         };
         if build.is_err() {
-            Hooks::remove(hooks, setters);
+            Hooks::remove(hooks, &place);
         }
         Ok((hooked, build?))
     }

@@ -2,15 +2,18 @@
 
 pub mod faulty;
 pub mod interpreter;
+mod locked;
 mod log;
 pub mod mutants;
 mod native;
 mod pymalloc;
 pub mod reference;
+pub mod threaded;
 mod throwing;
 
 use crate::program::{Call, Operator};
 pub use crate::shadow::{Event, Source, Thrown};
+pub use locked::Locked;
 pub use native::Native;
 pub use reference::Reference;
 
@@ -143,6 +146,17 @@ pub trait Subject {
     ///
     /// No block may be used afterwards. What a subject cannot take back by itself is lost.
     unsafe fn renew(&mut self) {}
+    /// The same subject for another thread, `None` if it serves one alone. Whoever gives one promises that it may be sent to
+    /// that thread, and used there while this one is used here.
+    fn sibling(&mut self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+    /// The thread that uses this one ends: the part of the destructor of thread-specific data that an allocator has, for
+    /// subjects that can have none.
+    fn leave(&mut self) {}
     /// The number of blocks the subject believes are live, if it counts them.
     fn live_blocks(&self) -> Option<usize> {
         None

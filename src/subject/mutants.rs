@@ -2,7 +2,7 @@
 //! prove the absence of false alarms.
 
 use super::faulty::{self, Variant};
-use super::reference;
+use super::{reference, threaded};
 use crate::pymalloc;
 use crate::spec::RuleId;
 
@@ -13,6 +13,8 @@ pub enum Mutant {
     Faulty(faulty::Fault),
     /// The small allocator of the C family, sound.
     Sound(Variant),
+    /// The allocator for several threads with this fault.
+    Threaded(threaded::Fault),
     /// The reference with this fault.
     Reference(pymalloc::Fault),
 }
@@ -23,7 +25,10 @@ impl Mutant {
         let c_family = faulty::Fault::ALL
             .iter()
             .map(|&fault| Mutant::Faulty(fault));
-        c_family.chain(
+        let threaded = threaded::Fault::ALL
+            .iter()
+            .map(|&fault| Mutant::Threaded(fault));
+        c_family.chain(threaded).chain(
             pymalloc::Fault::ALL
                 .iter()
                 .map(|&fault| Mutant::Reference(fault)),
@@ -46,6 +51,7 @@ impl Mutant {
     pub fn name(self) -> &'static str {
         match self {
             Mutant::Faulty(fault) => fault.name(),
+            Mutant::Threaded(fault) => fault.name(),
             Mutant::Reference(fault) => fault.name(),
             Mutant::Sound(variant) => variant.name(),
         }
@@ -55,6 +61,7 @@ impl Mutant {
     pub fn description(self) -> &'static str {
         match self {
             Mutant::Faulty(fault) => fault.description(),
+            Mutant::Threaded(fault) => fault.description(),
             Mutant::Reference(fault) => fault.description(),
             Mutant::Sound(_) => "nothing is wrong with it",
         }
@@ -64,6 +71,7 @@ impl Mutant {
     pub fn rule(self) -> Option<RuleId> {
         match self {
             Mutant::Faulty(fault) => Some(fault.rule()),
+            Mutant::Threaded(fault) => Some(fault.rule()),
             Mutant::Reference(fault) => reference::breaks(fault),
             Mutant::Sound(_) => None,
         }
@@ -73,6 +81,7 @@ impl Mutant {
     pub fn consequences(self) -> &'static [RuleId] {
         match self {
             Mutant::Faulty(fault) => fault.consequences(),
+            Mutant::Threaded(fault) => fault.consequences(),
             Mutant::Sound(_) => &[],
             Mutant::Reference(fault) => reference::consequences(fault),
         }

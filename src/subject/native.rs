@@ -109,6 +109,10 @@ impl Subject for Native {
         self.has(call)
     }
 
+    fn sibling(&mut self) -> Option<Native> {
+        Some(*self)
+    }
+
     #[inline]
     unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
         forward!(self.malloc(size))

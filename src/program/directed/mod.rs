@@ -19,6 +19,7 @@ mod huge;
 mod introspection;
 mod realloc;
 mod script;
+mod threads;
 mod zero;
 
 use super::op::Program;
@@ -43,6 +44,7 @@ pub fn directed(vocabulary: &Vocabulary, seed: u64) -> Vec<Program> {
         bounded::programs,
         bsd::programs,
         cxx::programs,
+        threads::programs,
         cpython::programs,
         cpython_sources::programs,
     ];

@@ -203,3 +203,56 @@ fn what_new_makes_its_own_delete_frees() {
     program.close();
     assert_eq!(program.ops[2..], [delete, free(1)]);
 }
+
+/// What is said of the last of these lines; empty if all are legal.
+fn said_of(lines: &str) -> String {
+    let parsed = Program::parse(&format!("# allocspec trace 1\n{lines}"));
+    parsed.map_or_else(|error| error.message, |_| String::new())
+}
+
+#[test]
+fn threads_begin_and_end_in_the_main_thread() {
+    for legal in [
+        "thread 1\np0 = malloc 1\nthread 8\nfree p0",
+        "thread 1\np0 = malloc 1\njoin\nfree p0\nthread 1\np0 = malloc 1",
+        "thread 1\nat exit\nat exit\nthread 2\nat exit\nthread 1\nat exit\nat exit",
+        "thread 1\np0 = malloc 1\nfree p0\nrepeat 9 x 2\njoin",
+        "p1 = malloc 1\nthread 1\np0 = malloc 1\njoin\nfree p0\nrepeat 9 x 4\nfree p1",
+        "limit 100\nlimit none\nthread 1\np0 = malloc 1 expect pointer",
+    ] {
+        assert_eq!(said_of(legal), "", "{legal}");
+    }
+    for (illegal, what) in [
+        ("thread 0", "numbered from 1 to 8"),
+        ("thread 9", "numbered from 1 to 8"),
+        ("join", "`join` is for a thread"),
+        ("at exit", "`at exit` is for a thread"),
+        ("thread 1\nlimit 100", "`limit` is for the main thread"),
+        (
+            "thread 1\nschedule free",
+            "`schedule` is for the main thread",
+        ),
+        ("limit 100\nthread 1", "while memory is short"),
+        ("fail syscall any 1\nthread 1", "while memory is short"),
+        (
+            "thread 1\nat exit\nat exit\nat exit\nat exit\nat exit",
+            "4 times, and no more",
+        ),
+        (
+            "p0 = malloc 1\nthread 1\np1 = malloc 1 expect as before",
+            "for the main thread",
+        ),
+        ("thread 1\nfree p0", "p0 holds no block"),
+        (
+            "thread 1\np0 = malloc 1\nthread 2\nfree p0\nrepeat 2 x 3",
+            "operations of one thread",
+        ),
+        (
+            "thread 1\np0 = malloc 1\nfree p0\njoin\nrepeat 2 x 3",
+            "operations of one thread",
+        ),
+    ] {
+        let said = said_of(illegal);
+        assert!(said.contains(what), "{illegal}: {said}");
+    }
+}

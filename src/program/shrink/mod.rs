@@ -18,6 +18,7 @@ use promise::Promises;
 use super::decode::{Decoder, RECORD};
 use super::legal::Checker;
 use super::op::{Call, NO_SLOT, Op, Program};
+use super::threads::MAX_THREADS;
 use super::vocabulary::Vocabulary;
 use quickcheck::{Arbitrary, Gen};
 
@@ -42,6 +43,10 @@ pub struct Reducer {
 /// What is tried next.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
+    /// What the thread `from` does is done by the first one.
+    Threads {
+        from: u64,
+    },
     /// Without the `chunk` operations before `end`.
     Chunks {
         chunk: usize,
@@ -68,7 +73,14 @@ enum Stage {
 }
 
 impl Stage {
-    fn first(ops: usize) -> Stage {
+    fn first(program: &Program) -> Stage {
+        match program.has_threads() {
+            true => Stage::Threads { from: MAX_THREADS },
+            false => Stage::chunks(program.ops.len()),
+        }
+    }
+
+    fn chunks(ops: usize) -> Stage {
         match ops {
             0 => Stage::Done,
             1 => Stage::Chunks { chunk: 1, end: 1 },
@@ -89,7 +101,7 @@ impl Reducer {
             measure: program.measure(),
             promises: Promises::of(&[]),
             live: Vec::new(),
-            stage: Stage::first(program.ops.len()),
+            stage: Stage::first(program),
             improved: false,
         };
         reducer.rebase(slots::separated(program));
@@ -135,6 +147,16 @@ impl Reducer {
     fn propose(&self) -> (Option<Program>, Stage) {
         let ops = &self.base.ops;
         match self.stage {
+            Stage::Threads { from: 1 } => (None, Stage::chunks(ops.len())),
+            Stage::Threads { from } => {
+                let is_it = |op: &Op| op.call == Call::Thread && op.a == from;
+                let first = |op: &Op| vec![Op { a: 1, ..*op }];
+                let program = ops
+                    .iter()
+                    .any(is_it)
+                    .then(|| self.with(|_, op| is_it(op).then(|| first(op))));
+                (program, Stage::Threads { from: from - 1 })
+            }
             Stage::Chunks { chunk, end } => {
                 let start = end.saturating_sub(chunk);
                 let program = self.without(|index| (start..end).contains(&index));
@@ -286,7 +308,7 @@ impl Iterator for Reducer {
                 if !std::mem::take(&mut self.improved) {
                     return None;
                 }
-                self.stage = Stage::first(self.base.ops.len());
+                self.stage = Stage::first(&self.base);
             }
             let (program, next) = self.propose();
             self.stage = next;

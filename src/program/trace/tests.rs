@@ -69,6 +69,14 @@ fail syscall any 1
 fail syscall mmap from 2
 fail syscall brk some 7
 fail syscall none
+schedule shaken 7
+thread 2
+p10 = malloc 1
+at exit
+free p10
+join
+schedule in order
+schedule free
 ";
 
 #[test]

@@ -59,7 +59,7 @@ pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -
 /// ones, may be other ones in a process that began in another way.
 fn can_be_said(op: &Op) -> bool {
     match op.call {
-        Call::FailRaw | Call::FailArena | Call::ShiftArena => false,
+        Call::FailRaw | Call::FailArena | Call::ShiftArena | Call::Thread => false,
         Call::FailSyscall => Failing::of(op)
             .is_none_or(|failing| failing.number == 1 && failing.which != Which::Some),
         _ => true,

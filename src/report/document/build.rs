@@ -1,8 +1,8 @@
 //! From the result of a check to its document.
 
 use super::{
-    Answer, Document, Finding, HeapMap, Line, Misuse, Rule, RuleVerdict, Sign, Subject, TOOL,
-    VERSION,
+    Answer, Document, Finding, HeapMap, Line, Misuse, Phase, Rule, RuleVerdict, Shown, Sign,
+    Subject, TOOL, VERSION,
 };
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
@@ -37,6 +37,15 @@ impl Document {
             elapsed_s: result.elapsed.as_secs_f64(),
             ops: result.ops,
             workers: result.workers,
+            phases: result
+                .phases
+                .iter()
+                .map(|share| Phase {
+                    name: share.phase.as_str(),
+                    programs: share.programs,
+                    elapsed_s: share.time.as_secs_f64(),
+                })
+                .collect(),
             tally: report.tally(),
             rules: result.rules.iter().map(|of| rule(report, of)).collect(),
             findings: cases
@@ -152,6 +161,10 @@ fn finding(report: &Report<'_>, index: usize, case: &Case) -> Finding {
         phase: case.phase.clone(),
         op_index: case.finding.op_index,
         reproduced: case.reproduced,
+        shown: case.shown.map(|shown| Shown {
+            times: shown.times,
+            of: shown.of,
+        }),
         steps: case.program.steps(),
         kept: saved.is_some(),
         program: trace::text(report, case),

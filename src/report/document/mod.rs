@@ -50,6 +50,8 @@ pub struct Document {
     pub ops: u64,
     /// Processes that programs were run in.
     pub workers: u64,
+    /// What each phase of the check had, of those that had anything.
+    pub phases: Vec<Phase>,
     /// How many rules came to what.
     pub tally: Tally,
     /// The rules of the profile, in the order of the catalogue.
@@ -260,6 +262,9 @@ pub struct Finding {
     pub op_index: usize,
     /// Whether the program showed it again in a fresh process.
     pub reproduced: bool,
+    /// How often it showed in runs of the program, which has threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
     /// The operations that the program carries out, repetitions counted out.
     pub steps: u64,
     /// Whether the trace and the C program are in the files that the commands name; if not, only `--out` writes them.
@@ -307,6 +312,28 @@ impl Finding {
             .collect();
         (!files.is_empty()).then(|| format!("--out DIR writes {}", files.join(" and ")))
     }
+}
+
+/// In how many runs of a program something showed.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Shown {
+    /// Those runs.
+    pub times: u32,
+    /// All runs.
+    pub of: u32,
+}
+
+/// What a phase had of a check.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Phase {
+    /// Its name, as `--phase` takes it.
+    pub name: &'static str,
+    /// The programs of it that were run.
+    pub programs: u64,
+    /// The time that took, with what was found, in seconds of all processes side by side together.
+    pub elapsed_s: f64,
 }
 
 /// A line of a program.

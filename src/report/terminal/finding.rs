@@ -75,6 +75,10 @@ pub(super) fn write(
         ),
     };
     labelled(out, "phase", &seen, width)?;
+    if let Some(shown) = finding.shown {
+        let often = format!("in {} of {} runs of the program", shown.times, shown.of);
+        labelled(out, "shows", &often, width)?;
+    }
     if finding.reproduced && finding.steps > LONG {
         let length = format!(
             "{} operations are left of the program: it needs a long history, or more --time to be shrunk",

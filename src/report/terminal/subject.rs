@@ -1,7 +1,7 @@
 //! The head of the report: what was checked, against what, and how much of it.
 
 use super::FAINT;
-use crate::report::document::{Document, Subject};
+use crate::report::document::{Document, Phase, Subject};
 use crate::report::words::{count, printable, seconds, thousands, wrap};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -38,10 +38,19 @@ pub(super) fn write(document: &Document, out: &mut dyn Write, width: usize) -> i
         field(out, "profile", &profile, width)?;
         field(out, "effort", &format!("{seed}, {effort}"), width)?;
     }
+    let phases: Vec<String> = document.phases.iter().map(describe_phase).collect();
+    if !phases.is_empty() {
+        field(out, "phases", &phases.join(", "), width)?;
+    }
     for note in &subject.notes {
         field(out, "note", &printable(note), width)?;
     }
     writeln!(out)
+}
+
+fn describe_phase(phase: &Phase) -> String {
+    let time = seconds(Duration::from_secs_f64(phase.elapsed_s));
+    format!("{} {time} ({})", phase.name, thousands(phase.programs))
 }
 
 fn field(out: &mut dyn Write, name: &str, text: &str, width: usize) -> io::Result<()> {

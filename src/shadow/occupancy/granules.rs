@@ -36,10 +36,10 @@ pub(super) fn leaf_start(entry: u64) -> usize {
 /// some of them nothing, so that the processor has no branch to guess.
 #[inline(always)]
 pub(super) fn each_word(
-    words: &mut [AtomicU64],
+    words: &[AtomicU64],
     first: u64,
     last: u64,
-    mut change: impl FnMut(&mut u64, u64),
+    mut change: impl FnMut(&AtomicU64, u64),
 ) {
     let (head, tail) = (!0 << (first & 63), !0 >> (63 - (last & 63)));
     let beyond = (last >> 6) - (first >> 6);
@@ -48,15 +48,15 @@ pub(super) fn each_word(
         Ordering::Equal => tail,
         Ordering::Greater => !0,
     };
-    let Some((few, others)) = words.split_first_chunk_mut::<AT_ONCE>() else {
+    let Some((few, others)) = words.split_first_chunk::<AT_ONCE>() else {
         return;
     };
     let [start, second, third] = few;
-    change(start.get_mut(), head & mask(0));
-    change(second.get_mut(), mask(1));
-    change(third.get_mut(), mask(2));
+    change(start, head & mask(0));
+    change(second, mask(1));
+    change(third, mask(2));
     for (index, word) in (AT_ONCE as u64..).zip(others) {
-        change(word.get_mut(), mask(index));
+        change(word, mask(index));
     }
 }
 

@@ -5,9 +5,11 @@
 //! so two threads that are handed the same memory cannot both miss it. A block that covers whole regions, or whole spans
 //! of them, costs one word for each, so that a block of many TiB is as quickly marked as one of a few pages. Whoever has
 //! the table to itself pays for no locked instruction where most blocks lie: inside one region that is in use already.
+//! Several threads each have a handle on it, see [`Occupancy::sibling`].
 //!
-//! All memory is reserved when the table is made: nothing is allocated, mapped or locked afterwards. The bits of regions
-//! that have become empty serve others, so that an allocator may use new addresses for ever.
+//! All memory is reserved when the table is made: nothing is allocated or mapped afterwards. The bits of regions that have
+//! become empty serve others, so that an allocator may use new addresses for ever; not while there are several handles,
+//! for a region is not known to be empty while another thread may be about to mark it.
 
 mod granules;
 mod reserved;
@@ -19,7 +21,8 @@ use reserved::Reserved;
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex};
 
 /// Regions that can be partly covered at one time; 16 KiB each, mapped when touched.
 const LEAVES: usize = 1 << 16;
@@ -32,6 +35,8 @@ const SPAN_BITS: u32 = 30;
 const SPAN_REGIONS: u64 = 1 << (SPAN_BITS - REGION_BITS);
 /// The entry of a region or a span that one block covers from end to end.
 const COVERED: u64 = 1;
+/// The owner of a leaf that no region has.
+const NO_REGION: u64 = u64::MAX;
 /// The entry of a span of which some region was in use at some time.
 const DIVIDED: u64 = 2;
 
@@ -40,13 +45,24 @@ pub struct Occupancy {
     spans: Reserved,
     regions: Reserved,
     leaves: Reserved,
-    leaves_used: AtomicUsize,
     /// The region of each leaf.
     owners: Reserved,
+    growth: Arc<Growth>,
+    /// Whether there is no other handle.
+    alone: bool,
+    /// Granules shared by several small blocks, with the number of blocks beyond the first. Not known while there are
+    /// several handles: what one of those blocks lies in may be taken for free then, once another is.
+    shared: HashMap<u64, u32>,
+}
+
+/// How far the leaves are used up.
+#[derive(Default)]
+struct Growth {
+    used: AtomicUsize,
     /// The leaf that is looked at next.
     hand: AtomicUsize,
-    /// Granules shared by several small blocks, with the number of blocks beyond the first.
-    shared: HashMap<u64, u32>,
+    /// Held by whoever gives a leaf to a region.
+    giving: Mutex<()>,
 }
 
 /// What became of an attempt to mark a range.
@@ -75,11 +91,35 @@ impl Occupancy {
             spans: Reserved::new(1 << (ADDRESS_BITS - SPAN_BITS))?,
             regions: Reserved::new(1 << (ADDRESS_BITS - REGION_BITS))?,
             leaves: Reserved::new(leaves * REGION_WORDS + AT_ONCE)?,
-            leaves_used: AtomicUsize::new(0),
             owners: Reserved::new(leaves)?,
-            hand: AtomicUsize::new(0),
+            growth: Arc::default(),
+            alone: true,
             shared: HashMap::new(),
         })
+    }
+
+    /// Another handle on the same table, for another thread.
+    pub fn sibling(&mut self) -> Occupancy {
+        self.alone = false;
+        Occupancy {
+            spans: self.spans.clone(),
+            regions: self.regions.clone(),
+            leaves: self.leaves.clone(),
+            owners: self.owners.clone(),
+            growth: self.growth.clone(),
+            alone: false,
+            shared: HashMap::new(),
+        }
+    }
+
+    /// Says that the handles made of this one are gone, if they are.
+    pub fn rejoin(&mut self) {
+        self.alone = Arc::strong_count(&self.growth) == 1;
+    }
+
+    /// Whether no other thread has a handle.
+    pub fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Where the table itself lies.
@@ -89,7 +129,7 @@ impl Occupancy {
 
     /// Bytes that the table itself takes, roughly.
     pub fn own_bytes(&self) -> u64 {
-        let leaves = self.leaves_used.load(Relaxed) * REGION_WORDS * size_of::<AtomicU64>();
+        let leaves = self.growth.used.load(Relaxed) * REGION_WORDS * size_of::<AtomicU64>();
         leaves as u64
     }
 
@@ -97,30 +137,32 @@ impl Occupancy {
     ///
     /// The range must end below [`ADDRESS_END`].
     #[inline(always)]
-    pub fn mark(&mut self, address: u64, size: u64) -> Mark {
+    pub fn mark(&self, address: u64, size: u64) -> Mark {
         let (first, last) = granules(address, size);
-        let Some(words) = self.words_mut(first, last) else {
+        let Some(words) = self.own_words(first, last) else {
             return self.mark_range(first, last);
         };
         let mut taken = 0;
         each_word(words, first, last, |word, mask| {
-            taken |= *word & mask;
-            *word |= mask;
+            let before = word.load(Relaxed);
+            taken |= before & mask;
+            word.store(before | mask, Relaxed);
         });
         if taken == 0 { Mark::Clear } else { Mark::Taken }
     }
 
-    /// The words of the granules, if all lie in one region whose bits exist; always as many as [`each_word`] takes.
+    /// The words of the granules, if nobody else has a handle and all lie in one region whose bits exist; always as many as
+    /// [`each_word`] takes.
     #[inline(always)]
-    fn words_mut(&mut self, first: u64, last: u64) -> Option<&mut [AtomicU64]> {
+    fn own_words(&self, first: u64, last: u64) -> Option<&[AtomicU64]> {
         let region = first >> (REGION_BITS - GRANULE_BITS);
         let leaf = self.regions[region as usize].load(Relaxed);
-        if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED {
+        if last >> (REGION_BITS - GRANULE_BITS) != region || leaf <= COVERED || !self.alone {
             return None;
         }
         let start = leaf_start(leaf) + word_in_region(first);
         let words = (word_in_region(last) - word_in_region(first) + 1).max(AT_ONCE);
-        self.leaves.get_mut(start..start + words)
+        self.leaves.get(start..start + words)
     }
 
     #[cold]
@@ -131,7 +173,7 @@ impl Occupancy {
             let span = first >> (SPAN_BITS - GRANULE_BITS);
             if whole {
                 let entry = &self.spans[span as usize];
-                match entry.compare_exchange(0, COVERED, Relaxed, Relaxed) {
+                match entry.compare_exchange(0, COVERED, AcqRel, Acquire) {
                     Ok(_) => return,
                     Err(COVERED) => {
                         taken = true;
@@ -154,7 +196,7 @@ impl Occupancy {
         self.each_region(first, last, |region, words, ends| {
             if words.len() == REGION_WORDS && ends == (!0, !0) {
                 let entry = &self.regions[region];
-                match entry.compare_exchange(0, COVERED, Relaxed, Relaxed) {
+                match entry.compare_exchange(0, COVERED, AcqRel, Acquire) {
                     Ok(_) => return,
                     Err(COVERED) => {
                         taken = true;
@@ -170,7 +212,7 @@ impl Occupancy {
             let final_word = words.end - 1;
             for (index, word) in leaf.iter().enumerate().take(words.end).skip(words.start) {
                 let mask = end_mask(index, words.start, final_word, ends);
-                taken |= word.fetch_or(mask, Relaxed) & mask != 0;
+                taken |= word.fetch_or(mask, AcqRel) & mask != 0;
             }
         });
         taken
@@ -182,7 +224,7 @@ impl Occupancy {
         let entry = &self.spans[span as usize];
         match entry.load(Relaxed) {
             DIVIDED => Some(()),
-            _ => match entry.compare_exchange(0, DIVIDED, Relaxed, Relaxed) {
+            _ => match entry.compare_exchange(0, DIVIDED, AcqRel, Acquire) {
                 Ok(_) | Err(DIVIDED) => Some(()),
                 Err(_) => None,
             },
@@ -205,9 +247,11 @@ impl Occupancy {
     pub fn clear(&mut self, address: u64, size: u64) {
         let (first, last) = granules(address, size);
         if self.shared.is_empty()
-            && let Some(words) = self.words_mut(first, last)
+            && let Some(words) = self.own_words(first, last)
         {
-            each_word(words, first, last, |word, mask| *word &= !mask);
+            each_word(words, first, last, |word, mask| {
+                word.store(word.load(Relaxed) & !mask, Relaxed);
+            });
             return;
         }
         self.clear_range(first, last);
@@ -241,7 +285,7 @@ impl Occupancy {
                 let final_word = words.end - 1;
                 for (index, word) in leaf.iter().enumerate().take(words.end).skip(words.start) {
                     let mask = end_mask(index, words.start, final_word, ends);
-                    word.fetch_and(!mask, Relaxed);
+                    word.fetch_and(!mask, AcqRel);
                 }
             });
         });
@@ -282,7 +326,7 @@ impl Occupancy {
     /// none are left.
     #[inline]
     fn leaf(&self, region: u64) -> Option<&[AtomicU64]> {
-        match self.regions[region as usize].load(Relaxed) {
+        match self.regions[region as usize].load(Acquire) {
             0 => self.grow(region),
             COVERED => None,
             leaf => Some(self.leaf_at(leaf)),
@@ -292,34 +336,49 @@ impl Occupancy {
     /// The bits of a region, if it has any.
     #[inline]
     fn present_leaf(&self, region: u64) -> Option<&[AtomicU64]> {
-        let leaf = self.regions[region as usize].load(Relaxed);
+        let leaf = self.regions[region as usize].load(Acquire);
         (leaf > COVERED).then(|| self.leaf_at(leaf))
     }
 
     #[cold]
     fn grow(&self, region: u64) -> Option<&[AtomicU64]> {
-        let index = self.empty_leaf().or_else(|| self.new_leaf())?;
-        self.owners[index].store(region, Relaxed);
-        let leaf = leaf_entry(index);
-        self.regions[region as usize].store(leaf, Relaxed);
-        Some(self.leaf_at(leaf))
+        let giving = self.growth.giving.lock();
+        let entry = &self.regions[region as usize];
+        if entry.load(Acquire) == 0 {
+            let index = self.empty_leaf().or_else(|| self.new_leaf())?;
+            self.owners[index].store(region, Relaxed);
+            // Another thread may have covered the whole region meanwhile: then the leaf is left over, of no region.
+            if entry
+                .compare_exchange(0, leaf_entry(index), AcqRel, Acquire)
+                .is_err()
+            {
+                self.owners[index].store(NO_REGION, Relaxed);
+            }
+        }
+        drop(giving);
+        self.present_leaf(region)
     }
 
     /// A leaf of a region in which nothing is live any more, taken from it.
     fn empty_leaf(&self) -> Option<usize> {
-        let used = self.leaves_used.load(Relaxed);
+        if !self.alone {
+            return None;
+        }
+        let used = self.growth.used.load(Relaxed);
         let tries = if used < self.owners.len() {
             LOOKED_AT.min(used)
         } else {
             used
         };
         for _ in 0..tries {
-            let index = self.hand.load(Relaxed) % used;
-            self.hand.store(index + 1, Relaxed);
+            let index = self.growth.hand.load(Relaxed) % used;
+            self.growth.hand.store(index + 1, Relaxed);
             let leaf = self.leaf_at(leaf_entry(index));
             if leaf.iter().all(|word| word.load(Relaxed) == 0) {
                 let owner = self.owners[index].load(Relaxed);
-                self.regions[owner as usize].store(0, Relaxed);
+                if owner != NO_REGION {
+                    self.regions[owner as usize].store(0, Relaxed);
+                }
                 return Some(index);
             }
         }
@@ -327,9 +386,9 @@ impl Occupancy {
     }
 
     fn new_leaf(&self) -> Option<usize> {
-        let index = self.leaves_used.load(Relaxed);
+        let index = self.growth.used.load(Relaxed);
         (index < self.owners.len()).then(|| {
-            self.leaves_used.store(index + 1, Relaxed);
+            self.growth.used.store(index + 1, Relaxed);
             index
         })
     }

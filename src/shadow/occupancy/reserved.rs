@@ -3,13 +3,31 @@
 use std::io;
 use std::ops::Range;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// Words of reserved address space, zero until written.
+/// Words of reserved address space, zero until written. A clone is the same words.
+#[derive(Clone)]
 pub(super) struct Reserved {
+    base: *const AtomicU64,
+    words: usize,
+    _mapping: Arc<Mapping>,
+}
+
+/// Address space that is given back when nobody has words in it any more.
+struct Mapping {
     base: *mut AtomicU64,
     words: usize,
 }
+
+// SAFETY: the words are atomic, and unmapped only when the last clone is gone.
+unsafe impl Send for Reserved {}
+// SAFETY: as above.
+unsafe impl Sync for Reserved {}
+// SAFETY: an address that is used once, to unmap what it says.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
 impl Reserved {
     /// So many words.
@@ -32,9 +50,11 @@ impl Reserved {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
+        let base = base.cast();
         Ok(Reserved {
-            base: base.cast(),
+            base,
             words,
+            _mapping: Arc::new(Mapping { base, words }),
         })
     }
 
@@ -50,22 +70,14 @@ impl std::ops::Deref for Reserved {
 
     #[inline]
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `base` is a live mapping of `words` zeroed or written words, unmapped only when `self` is dropped.
+        // SAFETY: `base` is a live mapping of `words` zeroed or written words, unmapped only when the last clone is gone.
         unsafe { std::slice::from_raw_parts(self.base, self.words) }
     }
 }
 
-impl std::ops::DerefMut for Reserved {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [AtomicU64] {
-        // SAFETY: as above, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.base, self.words) }
-    }
-}
-
-impl Drop for Reserved {
+impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours and no reference into it outlives `self`.
+        // SAFETY: the mapping is ours and no reference into it outlives the clones.
         unsafe { libc::munmap(self.base.cast(), self.words * size_of::<AtomicU64>()) };
     }
 }

@@ -34,6 +34,8 @@ macro_rules! faults {
     };
 }
 
+pub(in crate::subject) use faults;
+
 faults! {
     AllocNonnullUsable {
         /// a mapped block lacks its last page unless the size is a whole number of pages

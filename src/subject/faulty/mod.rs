@@ -9,12 +9,12 @@
 //! memory comes from the kernel page by page, so that a limit on the process is a limit on it. A fault is one
 //! question, `self.has(Fault::…)`, at the point where it bites; without the questions the allocator is sound.
 //!
-//! It serves one thread.
+//! It serves one thread at a time.
 
 mod bsd;
 mod classes;
 mod entry;
-mod fault;
+pub(super) mod fault;
 mod heap;
 mod large;
 mod meddling;
@@ -23,8 +23,8 @@ mod pool;
 mod quarantine;
 mod requests;
 mod spans;
-mod sys;
-mod table;
+pub(super) mod sys;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +75,10 @@ pub struct Faulty {
     quarantine: Option<Quarantine>,
     seen: Seen,
 }
+
+// SAFETY: it alone has what its pointers lead to, but for blocks, which are whoever's they were given to; nothing depends on
+// the thread.
+unsafe impl Send for Faulty {}
 
 /// What faults wait for.
 struct Seen {

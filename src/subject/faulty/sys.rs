@@ -6,7 +6,7 @@ use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT
 use std::ptr;
 
 /// Bytes in a page.
-pub(super) const PAGE: usize = 4096;
+pub(in crate::subject) const PAGE: usize = 4096;
 
 /// `len` zeroed bytes at a page boundary, or null. `len` is a positive number of whole pages.
 pub(super) fn map(len: usize) -> *mut u8 {
@@ -103,7 +103,7 @@ pub(super) fn print(fd: i32, text: &str) {
 }
 
 /// Sets `errno`.
-pub(super) fn set_errno(value: i32) {
+pub(in crate::subject) fn set_errno(value: i32) {
     // SAFETY: the location is valid in every thread.
     unsafe { *libc::__errno_location() = value }
 }
@@ -117,7 +117,7 @@ fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
 }
 
 /// Dies of a memory access as an allocator does that follows a bad pointer.
-pub(super) fn crash() -> ! {
+pub(in crate::subject) fn crash() -> ! {
     // SAFETY: none; page 0 is never mapped, and dying of that is the purpose.
     unsafe { ptr::read_volatile(ptr::without_provenance::<u8>(8)) };
     abort()

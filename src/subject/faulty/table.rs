@@ -14,7 +14,7 @@ struct Entry<V> {
 }
 
 /// The table. Keys are not 0.
-pub(super) struct Table<V> {
+pub(in crate::subject) struct Table<V> {
     region: Region,
     bits: u32,
     len: usize,
@@ -23,7 +23,7 @@ pub(super) struct Table<V> {
 
 impl<V: Copy> Table<V> {
     /// A table of up to three quarters of `2^bits` entries.
-    pub(super) fn new(bits: u32) -> Table<V> {
+    pub(in crate::subject) fn new(bits: u32) -> Table<V> {
         Table {
             region: Region::hold(size_of::<Entry<V>>() << bits),
             bits,
@@ -61,19 +61,19 @@ impl<V: Copy> Table<V> {
 
     /// What is known of `key`; nothing of 0.
     #[inline]
-    pub(super) fn get(&self, key: usize) -> Option<V> {
+    pub(in crate::subject) fn get(&self, key: usize) -> Option<V> {
         let entry = self.seek(key);
         // SAFETY: an entry with a key has been written in full.
         unsafe { (key != 0 && (*entry).key == key).then(|| (*entry).value) }
     }
 
     /// Whether there is room for one key more.
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::subject) fn has_room(&self) -> bool {
         self.len < (3 << self.bits) / 4
     }
 
     /// Sets what is known of `key`. There must be room.
-    pub(super) fn set(&mut self, key: usize, value: V) {
+    pub(in crate::subject) fn set(&mut self, key: usize, value: V) {
         let entry = self.seek(key);
         // SAFETY: `seek` returns an entry of the table.
         unsafe {
@@ -83,7 +83,7 @@ impl<V: Copy> Table<V> {
     }
 
     /// Forgets `key`, which is in the table.
-    pub(super) fn remove(&mut self, key: usize) {
+    pub(in crate::subject) fn remove(&mut self, key: usize) {
         let mask = (1 << self.bits) - 1;
         // SAFETY: both are pointers into the one table.
         let mut hole = unsafe { self.seek(key).offset_from_unsigned(self.at(0)) };

@@ -1,9 +1,11 @@
-//! The hooks between an interpreter and its sources (PEP 445).
+//! The hooks between an interpreter and its sources: those of PEP 445, or functions in place of the C library's.
 
 use super::super::Event;
 use super::super::log::{Countdown, Log};
-use super::{function, symbol};
-use crate::pymalloc::{Allocator, ArenaAllocator};
+use super::function;
+use super::imports::{self, C_LIBRARY, Import, KERNEL, MAP};
+use super::symbol;
+use crate::pymalloc::{Allocator, ArenaAllocator, Version};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -21,7 +23,7 @@ pub(super) struct Setters {
 }
 
 impl Setters {
-    pub(super) fn find() -> Option<Setters> {
+    fn find() -> Option<Setters> {
         Some(Setters {
             get: function!(
                 "PyMem_GetAllocator",
@@ -40,6 +42,46 @@ impl Setters {
                 unsafe extern "C" fn(*const ArenaAllocator)
             )?,
         })
+    }
+}
+
+/// Where hooks can be put.
+pub(super) enum Place {
+    /// Where CPython provides for them.
+    Setters(Setters),
+    /// Where it imports functions of the C library.
+    Imports(Vec<Import>),
+}
+
+impl Place {
+    /// Where hooks can be put in an interpreter of this version.
+    ///
+    /// # Errors
+    ///
+    /// Says why they cannot.
+    pub(super) fn find(version: Version) -> Result<Place, String> {
+        // Before 3.5 the structure that describes an allocator has another form, and before 3.4 there is none.
+        if version >= Version(3, 5, 0)
+            && let Some(setters) = Setters::find()
+        {
+            return Ok(Place::Setters(setters));
+        }
+        let found = imports::of("PyObject_Malloc")?;
+        let lacks = |names: &[&str]| !found.iter().any(|import| names.contains(&import.name()));
+        match [&["malloc"][..], &["realloc"], &["free"], &MAP, &["munmap"]]
+            .iter()
+            .find(|names| lacks(names))
+        {
+            Some(names) => {
+                let Version(major, minor, _) = version;
+                let name = names[0];
+                Err(format!(
+                    "CPython {major}.{minor} has no hooks on its sources that could be used, and this one does not \
+                     import {name} either"
+                ))
+            }
+            None => Ok(Place::Imports(found)),
+        }
     }
 }
 
@@ -64,28 +106,56 @@ pub(super) struct Hooks {
 impl Hooks {
     /// Puts hooks on the raw domain and the arena allocator.
     ///
+    /// # Errors
+    ///
+    /// When the kernel does not let them be put there.
+    ///
     /// # Safety
     ///
     /// As for [`prepare`](super::prepare).
-    pub(super) unsafe fn install(setters: Setters) -> *mut Hooks {
+    pub(super) unsafe fn install(place: &Place) -> Result<*mut Hooks, String> {
+        match place {
+            // SAFETY: the caller's promise, here and below.
+            Place::Setters(setters) => Ok(unsafe { Hooks::install_by(*setters) }),
+            Place::Imports(imports) => {
+                let hooks = Hooks::above(C_LIBRARY, KERNEL);
+                imports::serve(hooks.cast());
+                for import in imports {
+                    // SAFETY: the caller's promise.
+                    unsafe { import.replace()? };
+                }
+                Ok(hooks)
+            }
+        }
+    }
+
+    /// Hooks above these sources, which nobody calls yet.
+    fn above(raw: Allocator, arenas: ArenaAllocator) -> *mut Hooks {
+        Box::into_raw(Box::new(Hooks {
+            log: Log::new(),
+            raw,
+            arenas,
+            failing_raw: Countdown::NEVER,
+            failing_arena: Countdown::NEVER,
+            shift: 0,
+            displaced: Vec::with_capacity(64),
+            refuse: false,
+            refused: false,
+            arena: 0,
+        }))
+    }
+
+    /// # Safety
+    ///
+    /// As for [`install`](Hooks::install).
+    unsafe fn install_by(setters: Setters) -> *mut Hooks {
         let mut raw = MaybeUninit::uninit();
         let mut arenas = MaybeUninit::uninit();
         // SAFETY: the functions fill what they are given. The hooks have the context that they are written for.
         unsafe {
             (setters.get)(RAW, raw.as_mut_ptr());
             (setters.get_arenas)(arenas.as_mut_ptr());
-            let hooks = Box::into_raw(Box::new(Hooks {
-                log: Log::new(),
-                raw: raw.assume_init(),
-                arenas: arenas.assume_init(),
-                failing_raw: Countdown::NEVER,
-                failing_arena: Countdown::NEVER,
-                shift: 0,
-                displaced: Vec::with_capacity(64),
-                refuse: false,
-                refused: false,
-                arena: 0,
-            }));
+            let hooks = Hooks::above(raw.assume_init(), arenas.assume_init());
             let own = Allocator {
                 ctx: hooks.cast(),
                 malloc: raw_malloc,
@@ -109,11 +179,20 @@ impl Hooks {
     /// # Safety
     ///
     /// As for [`prepare`](super::prepare); `hooks` are those that were installed last.
-    pub(super) unsafe fn remove(hooks: *mut Hooks, setters: Setters) {
+    pub(super) unsafe fn remove(hooks: *mut Hooks, place: &Place) {
         // SAFETY: the caller's promise. Nobody has the hooks once the interpreter does not.
         unsafe {
-            (setters.set)(RAW, &raw const (*hooks).raw);
-            (setters.set_arenas)(&raw const (*hooks).arenas);
+            match place {
+                Place::Setters(setters) => {
+                    (setters.set)(RAW, &raw const (*hooks).raw);
+                    (setters.set_arenas)(&raw const (*hooks).arenas);
+                }
+                Place::Imports(imports) => {
+                    for import in imports {
+                        import.restore();
+                    }
+                }
+            }
             drop(Box::from_raw(hooks));
         }
     }
@@ -164,7 +243,10 @@ unsafe fn of<'a>(context: *mut c_void) -> &'a mut Hooks {
     unsafe { &mut *context.cast() }
 }
 
-unsafe extern "C-unwind" fn raw_malloc(context: *mut c_void, size: usize) -> *mut c_void {
+pub(super) unsafe extern "C-unwind" fn raw_malloc(
+    context: *mut c_void,
+    size: usize,
+) -> *mut c_void {
     // SAFETY: the interpreter passes the context; what stood there before the hook is called as it was. So below.
     unsafe {
         let hooks = of(context);
@@ -178,7 +260,7 @@ unsafe extern "C-unwind" fn raw_malloc(context: *mut c_void, size: usize) -> *mu
     }
 }
 
-unsafe extern "C-unwind" fn raw_calloc(
+pub(super) unsafe extern "C-unwind" fn raw_calloc(
     context: *mut c_void,
     count: usize,
     size: usize,
@@ -200,7 +282,7 @@ unsafe extern "C-unwind" fn raw_calloc(
     }
 }
 
-unsafe extern "C-unwind" fn raw_realloc(
+pub(super) unsafe extern "C-unwind" fn raw_realloc(
     context: *mut c_void,
     block: *mut c_void,
     size: usize,
@@ -221,7 +303,7 @@ unsafe extern "C-unwind" fn raw_realloc(
     }
 }
 
-unsafe extern "C-unwind" fn raw_free(context: *mut c_void, block: *mut c_void) {
+pub(super) unsafe extern "C-unwind" fn raw_free(context: *mut c_void, block: *mut c_void) {
     // SAFETY: as above.
     unsafe {
         let hooks = of(context);
@@ -232,7 +314,10 @@ unsafe extern "C-unwind" fn raw_free(context: *mut c_void, block: *mut c_void) {
     }
 }
 
-unsafe extern "C-unwind" fn arena_alloc(context: *mut c_void, size: usize) -> *mut c_void {
+pub(super) unsafe extern "C-unwind" fn arena_alloc(
+    context: *mut c_void,
+    size: usize,
+) -> *mut c_void {
     // SAFETY: as above.
     let hooks = unsafe { of(context) };
     let arena = hooks.alloc_arena(size);
@@ -243,7 +328,11 @@ unsafe extern "C-unwind" fn arena_alloc(context: *mut c_void, size: usize) -> *m
     arena.cast()
 }
 
-unsafe extern "C-unwind" fn arena_free(context: *mut c_void, base: *mut c_void, size: usize) {
+pub(super) unsafe extern "C-unwind" fn arena_free(
+    context: *mut c_void,
+    base: *mut c_void,
+    size: usize,
+) {
     // SAFETY: as above.
     let hooks = unsafe { of(context) };
     hooks.log.note(Event::ArenaFree {

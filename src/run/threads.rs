@@ -1,0 +1,389 @@
+//! The threads of a section: each makes the operations of its list, on the same subject.
+//!
+//! Nothing of the harness's is held while the subject is at work, so that its calls meet as they would in any program.
+//! The threads are the C library's, with nothing of Rust's around them: the first call of the subject that such a thread
+//! makes is the one that the program says. What threads wait for is only what the program says must be done before.
+
+use super::executor::{Cut, Executor};
+use super::process;
+use crate::program::{Call, Op, Schedule, Section, SplitMix, Step};
+use crate::shadow::{Evidence, Finding, Moment, Stop};
+use crate::spec::RuleId;
+use crate::subject::Subject;
+use std::any::Any;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+
+/// Turns that a thread waits before it lets others have the processor, and then until it sleeps.
+const SPINS: u32 = 200;
+const YIELDS: u32 = 400;
+/// How long it sleeps at a time, in nanoseconds.
+const NAP: i64 = 20_000;
+
+/// What the threads of a section have in common.
+struct Stage<'a> {
+    ops: &'a [Op],
+    /// Threads that are ready to begin, of `expected`.
+    ready: AtomicUsize,
+    expected: AtomicUsize,
+    /// For each thread the position behind the last operation that it has done.
+    progress: Vec<AtomicUsize>,
+    /// Whether all are to stop.
+    stop: AtomicBool,
+    schedule: Schedule,
+    /// The key of the data whose destructor makes operations, if there are such.
+    key: Option<libc::pthread_key_t>,
+}
+
+/// One thread of a section.
+struct Actor<'a, 'l, S> {
+    executor: Executor<'l, S>,
+    stage: &'a Stage<'a>,
+    place: usize,
+    rounds: &'a [Vec<Step>],
+    /// The round of destructors that comes next.
+    round: usize,
+    in_destructor: bool,
+    /// Whether it has called the subject.
+    called: bool,
+    shaking: SplitMix,
+    ended: Result<(), Cut>,
+    /// Whether it was the first that had to stop.
+    first: bool,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl<'l, S: Subject> Executor<'l, S> {
+    /// Runs the section that begins at `start`; gives the position of the operation after it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn section(&mut self, ops: &[Op], start: usize) -> Result<usize, Cut> {
+        let sections = self.sections.clone();
+        let found = sections.binary_search_by_key(&start, |section| section.start);
+        let Ok(section) = found.map(|index| &sections[index]) else {
+            unreachable!("a legal program has a section where its first thread is");
+        };
+        self.ledger.begin(start);
+        for &slot in &section.slots {
+            self.shadow.give(slot);
+        }
+        let result = self.perform(ops, section);
+        self.shadow.rejoin();
+        for &slot in &section.slots {
+            self.shadow.take(slot);
+        }
+        result?;
+        let last = section.end - 1;
+        self.ledger.begin(last);
+        for &slot in &section.slots {
+            self.shadow.verify_left(last, &ops[last], slot)?;
+        }
+        Ok(section.end)
+    }
+
+    fn perform(&mut self, ops: &[Op], section: &Section) -> Result<(), Cut> {
+        let in_destructor = section.threads.iter().any(|list| list.rounds.len() > 1);
+        let stage = Stage {
+            ops,
+            ready: AtomicUsize::new(0),
+            expected: AtomicUsize::new(section.threads.len()),
+            progress: section
+                .threads
+                .iter()
+                .map(|_| AtomicUsize::new(0))
+                .collect(),
+            stop: AtomicBool::new(false),
+            schedule: self.schedule,
+            key: if in_destructor {
+                Some(new_key::<S>()?)
+            } else {
+                None
+            },
+        };
+        let mut actors = Vec::new();
+        for (place, list) in section.threads.iter().enumerate() {
+            // A subject that serves one thread is never given a program for several.
+            let executor = self.sibling(place, list.number).ok_or(Stop::Abandoned)?;
+            let seed = match self.schedule {
+                Schedule::Shaken(seed) => seed,
+                _ => 0,
+            };
+            actors.push(Actor {
+                executor,
+                stage: &stage,
+                place,
+                rounds: &list.rounds,
+                round: 1,
+                in_destructor: false,
+                called: false,
+                shaking: SplitMix::new(seed.wrapping_mul(0x1_0001).wrapping_add(list.number)),
+                ended: Ok(()),
+                first: false,
+                panic: None,
+            });
+        }
+        let all = self.create_and_join(&stage, &mut actors);
+        if let Some(key) = stage.key {
+            // SAFETY: made above; no thread that has data of it is left.
+            unsafe { libc::pthread_key_delete(key) };
+        }
+        self.conclude(actors, all)
+    }
+
+    /// Whether all threads could be created.
+    fn create_and_join(&mut self, stage: &Stage<'_>, actors: &mut [Actor<'_, 'l, S>]) -> bool {
+        let mut threads = Vec::with_capacity(actors.len());
+        // The C library asks the subject for memory.
+        self.ledger.enter(Moment::Call);
+        for actor in &mut *actors {
+            let mut thread: libc::pthread_t = 0;
+            // SAFETY: the actor stays where it is until the thread has been joined, and nobody else uses it before.
+            let created = unsafe {
+                let actor = ptr::from_mut(actor).cast();
+                libc::pthread_create(&raw mut thread, ptr::null(), begin::<S>, actor)
+            };
+            if created != 0 {
+                stage.stop.store(true, Release);
+                break;
+            }
+            threads.push(thread);
+        }
+        self.ledger.enter(Moment::Idle);
+        stage.expected.store(threads.len(), Release);
+        for &thread in &threads {
+            // SAFETY: created above, and joined once.
+            unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+        }
+        threads.len() == actors.len()
+    }
+
+    /// What came of the threads, which have ended.
+    fn conclude(&mut self, actors: Vec<Actor<'_, 'l, S>>, all: bool) -> Result<(), Cut> {
+        let mut result = if all {
+            Ok(())
+        } else {
+            Err(Stop::Abandoned.into())
+        };
+        let mut best = 0;
+        for mut actor in actors {
+            if let Some(panic) = actor.panic {
+                resume_unwind(panic);
+            }
+            actor.executor.ledger.enter(Moment::Idle);
+            for step in actor.rounds.iter().flatten() {
+                let shadow = &actor.executor.shadow;
+                self.shadow.note_outcome(shadow, step.index);
+            }
+            if let Err(cut) = actor.ended {
+                let finding = actor.executor.shadow.take_finding();
+                // That two were given the same memory says more than what came of it.
+                let overlap = |it: &Finding| matches!(it.evidence, Evidence::Overlap { .. });
+                let weight = match finding.as_ref().is_some_and(overlap) {
+                    true => 3,
+                    false => 1 + u8::from(actor.first),
+                };
+                if weight > best {
+                    best = weight;
+                    result = Err(cut);
+                    if let Some(finding) = finding {
+                        self.shadow.adopt(finding);
+                    }
+                }
+            }
+            actor.executor.shadow.give_all();
+        }
+        result
+    }
+}
+
+/// A key of thread-specific data whose destructor goes on with the program.
+fn new_key<S: Subject>() -> Result<libc::pthread_key_t, Cut> {
+    let mut key = 0;
+    // SAFETY: the variable is ours. The destructor is called with what `Actor::perform` has stored.
+    match unsafe { libc::pthread_key_create(&raw mut key, Some(at_exit::<S>)) } {
+        0 => Ok(key),
+        _ => Err(Stop::Abandoned.into()),
+    }
+}
+
+extern "C" fn begin<S: Subject>(actor: *mut c_void) -> *mut c_void {
+    // SAFETY: the actor made for this thread, which nobody else uses before the thread has ended.
+    let actor = unsafe { &mut *actor.cast::<Actor<'_, '_, S>>() };
+    actor.guarded(Actor::perform);
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn at_exit<S: Subject>(actor: *mut c_void) {
+    // SAFETY: as in `begin`; the thread is in its end.
+    let actor = unsafe { &mut *actor.cast::<Actor<'_, '_, S>>() };
+    actor.guarded(Actor::perform_at_exit);
+}
+
+impl<S: Subject> Actor<'_, '_, S> {
+    /// Does something, and says so to the others if it has to be the last thing.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Cut>) {
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(Ok(())) => {}
+            Ok(Err(cut)) => {
+                self.first = !self.stage.stop.swap(true, AcqRel);
+                self.ended = Err(cut);
+            }
+            Err(panic) => {
+                self.stage.stop.store(true, Release);
+                self.panic = Some(panic);
+            }
+        }
+    }
+
+    fn perform(&mut self) -> Result<(), Cut> {
+        self.executor.attend();
+        self.stage.ready.fetch_add(1, AcqRel);
+        self.wait(|stage| stage.ready.load(Acquire) >= stage.expected.load(Acquire))?;
+        let rounds = self.rounds;
+        self.make(&rounds[0])?;
+        if let Some(key) = self.stage.key
+            && self.rounds.len() > 1
+        {
+            self.come_back(key);
+        }
+        self.executor.subject.leave();
+        // What the subject does where threads end is yet to come.
+        self.executor.ledger.enter(Moment::Call);
+        Ok(())
+    }
+
+    fn perform_at_exit(&mut self) -> Result<(), Cut> {
+        self.executor.ledger.enter(Moment::Idle);
+        let rounds = self.rounds;
+        let Some(steps) = rounds.get(self.round).filter(|_| self.ended.is_ok()) else {
+            return Ok(());
+        };
+        self.round += 1;
+        self.in_destructor = true;
+        self.make(steps)?;
+        if let Some(key) = self.stage.key
+            && self.round < self.rounds.len()
+        {
+            self.come_back(key);
+        }
+        self.executor.ledger.enter(Moment::Call);
+        Ok(())
+    }
+
+    /// Has the destructor called.
+    fn come_back(&mut self, key: libc::pthread_key_t) {
+        // SAFETY: the key exists while the section is run. If there is no memory for the value, the program lacks its end.
+        unsafe { libc::pthread_setspecific(key, ptr::from_mut(self).cast_const().cast()) };
+    }
+
+    fn make(&mut self, steps: &[Step]) -> Result<(), Cut> {
+        let ops = self.stage.ops;
+        for (at, step) in steps.iter().enumerate() {
+            let op = &ops[step.index];
+            if op.call == Call::Repeat {
+                let start = at.saturating_sub(op.b as usize);
+                for _ in 0..op.a {
+                    for step in &steps[start..at] {
+                        self.make_one(step.index, &ops[step.index])?;
+                    }
+                }
+            } else {
+                if let Some((thread, index)) = step.after {
+                    self.wait(|stage| stage.progress[thread].load(Acquire) > index)?;
+                }
+                if step.takes {
+                    self.executor.shadow.take(op.slot);
+                }
+                self.make_one(step.index, op)?;
+            }
+            for &slot in &step.gives {
+                self.executor.shadow.give(slot);
+            }
+            self.stage.progress[self.place].store(step.index + 1, Release);
+        }
+        Ok(())
+    }
+
+    fn make_one(&mut self, index: usize, op: &Op) -> Result<(), Cut> {
+        if self.stage.stop.load(Acquire) {
+            return Err(Cut::Stopped);
+        }
+        if matches!(self.stage.schedule, Schedule::Shaken(_)) {
+            self.shake();
+        }
+        self.executor.step(index, op)?;
+        self.count(op);
+        Ok(())
+    }
+
+    /// Counts what the operation was an exercise of, because it was made by one of several threads.
+    fn count(&mut self, op: &Op) {
+        if op.call.entry_point().is_none() {
+            return;
+        }
+        let count = |rule| self.executor.ledger.count(rule);
+        if !std::mem::replace(&mut self.called, true) {
+            count(RuleId::XthreadReallocFirst);
+        }
+        if self.in_destructor {
+            count(RuleId::TsdDestructor);
+        }
+        if self.stage.progress.len() > 1 && self.stage.schedule != Schedule::InOrder {
+            count(RuleId::ThreadSafe);
+            if op.call.reallocates() {
+                count(RuleId::ConcurrentRealloc);
+            }
+            if op.call.frees() && self.executor.shadow.purpose() == Some(RuleId::HappensBefore) {
+                count(RuleId::HappensBefore);
+            }
+        }
+    }
+
+    /// Pauses for a while that depends on the program, or not at all.
+    fn shake(&mut self) {
+        match self.shaking.below(32) {
+            0 => nap(NAP / 4),
+            1..=4 => yield_processor(),
+            5..=12 => {
+                for _ in 0..self.shaking.below(300) {
+                    std::hint::spin_loop();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until something is so, or all are to stop.
+    fn wait(&self, is_so: impl Fn(&Stage<'_>) -> bool) -> Result<(), Cut> {
+        let mut turn = 0;
+        while !is_so(self.stage) {
+            if self.stage.stop.load(Acquire) {
+                return Err(Cut::Stopped);
+            }
+            match turn {
+                0..SPINS => std::hint::spin_loop(),
+                SPINS..YIELDS => yield_processor(),
+                _ if process::now() >= self.executor.deadline => return Err(Cut::OutOfTime),
+                _ => nap(NAP),
+            }
+            turn = (turn + 1).min(YIELDS);
+        }
+        Ok(())
+    }
+}
+
+fn yield_processor() {
+    // SAFETY: has no preconditions.
+    unsafe { libc::sched_yield() };
+}
+
+fn nap(nanoseconds: i64) {
+    let time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: nanoseconds,
+    };
+    // SAFETY: the structure is ours.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+}

@@ -1,0 +1,193 @@
+//! The shadows of several threads: each has the blocks that its thread holds, and all have one table of occupancy.
+//!
+//! A block passes from one shadow to another with the slot that it is in. Whoever hands it over puts it into the
+//! exchange when done with it, and whoever is next takes it out, which the program has made to happen in that order. So no
+//! lock is held, and nothing is waited for, while the subject is at work.
+
+use super::block::{Block, Line};
+use super::ledger::Ledger;
+use super::model::{At, Checked, Shadow};
+use super::occupancy::Mark;
+use crate::program::{Op, Program, Slot};
+use crate::spec::RuleId;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Blocks that one thread makes at most before the numbers that tell their patterns apart are another's.
+const BLOCKS_EACH: u64 = 1 << 24;
+
+/// What the shadows of several threads have in common, beside the table of occupancy.
+pub(super) struct Common {
+    /// Blocks that are between two threads, by slot.
+    exchange: Vec<Mutex<Block>>,
+    /// Where the live block of each slot is, for other threads to look up when they are given memory that is taken.
+    places: Vec<Place>,
+}
+
+/// The place of a live block. It is written by the thread that holds the block and may be read at any time.
+struct Place {
+    /// 0 if there is no block.
+    address: AtomicU64,
+    size: AtomicU64,
+}
+
+impl Common {
+    fn new(slots: usize) -> Common {
+        let place = |_| Place {
+            address: AtomicU64::new(0),
+            size: AtomicU64::new(0),
+        };
+        Common {
+            exchange: (0..slots).map(|_| Mutex::new(Block::empty())).collect(),
+            places: (0..slots).map(place).collect(),
+        }
+    }
+
+    fn block(&self, slot: Slot) -> std::sync::MutexGuard<'_, Block> {
+        // Nothing panics while it has one.
+        let block = self.exchange[slot as usize].lock();
+        block.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn set(&self, address: u64, size: u64) {
+        self.size.store(size, Relaxed);
+        self.address.store(address, Release);
+    }
+
+    /// The address and the size of a block that was live at some moment since this was called.
+    fn get(&self) -> Option<(u64, u64)> {
+        loop {
+            let address = self.address.load(Acquire);
+            let size = self.size.load(Acquire);
+            if self.address.load(Acquire) == address {
+                return (address != 0).then_some((address, size));
+            }
+        }
+    }
+}
+
+impl<'l> Shadow<'l> {
+    /// Makes ready for the threads of a program, if it has any.
+    pub(super) fn begin_threads(&mut self, program: &Program) {
+        let threads = program.has_threads();
+        self.common = threads.then(|| Arc::new(Common::new(self.blocks.len())));
+    }
+
+    /// A shadow for the thread of this number, from 1, that counts in a ledger of its own.
+    pub fn sibling(&mut self, number: u64, ledger: &'l Ledger) -> Shadow<'l> {
+        let mut shadow = Shadow::with(self.occupancy.sibling(), ledger, self.conduct);
+        shadow.common = self.common.clone();
+        shadow.blocks = vec![Line(Block::empty()); self.blocks.len()];
+        shadow.purpose = self.purpose;
+        shadow.reserved = self.reserved.clone();
+        shadow.thread = number as u8;
+        shadow.born = number * BLOCKS_EACH;
+        shadow.outcomes = vec![Default::default(); self.outcomes.len()];
+        shadow
+    }
+
+    /// Says that the siblings made of this shadow are gone.
+    pub fn rejoin(&mut self) {
+        self.occupancy.rejoin();
+    }
+
+    /// Lets another thread have what is in the slot: a block, or the knowledge that there is none.
+    pub fn give(&mut self, slot: Slot) {
+        if let Some(common) = &self.common {
+            let block = &mut self.blocks[slot as usize];
+            if block.is_live() {
+                self.live -= 1;
+                self.live_bytes -= block.size;
+            }
+            *common.block(slot) = std::mem::replace(block, Line(Block::empty())).0;
+        }
+    }
+
+    /// Takes what another thread let go of.
+    pub fn take(&mut self, slot: Slot) {
+        if let Some(common) = &self.common {
+            let block = std::mem::replace(&mut *common.block(slot), Block::empty());
+            if block.is_live() {
+                self.live += 1;
+                self.live_bytes += block.size;
+            }
+            self.blocks[slot as usize] = Line(block);
+        }
+    }
+
+    /// Verifies what a thread that has ended has left in a slot, which comes back with the operation at `index`.
+    ///
+    /// # Errors
+    ///
+    /// If the block does not hold what was stored.
+    pub fn verify_left(&mut self, index: usize, op: &Op, slot: Slot) -> Checked {
+        let block = self.block(slot);
+        if !block.is_live() || block.thread == self.thread {
+            return Ok(());
+        }
+        self.ledger.count(RuleId::ThreadExitLive);
+        let at = At { index, op };
+        self.verify(at, slot, &block, RuleId::ContentStable)
+    }
+
+    /// Lets go of every block, where the thread ends before its part of the program does.
+    pub fn give_all(&mut self) {
+        for slot in 0..self.blocks.len() {
+            if self.blocks[slot].is_live() {
+                self.give(slot as Slot);
+            }
+        }
+    }
+
+    /// Adds what an operation of a sibling's gave, for the reader of a finding.
+    pub fn note_outcome(&mut self, sibling: &Shadow<'_>, index: usize) {
+        if let (Some(mine), Some(theirs)) =
+            (self.outcomes.get_mut(index), sibling.outcomes.get(index))
+        {
+            *mine = *theirs;
+        }
+    }
+
+    /// Marks the place of the block in a slot.
+    #[inline(always)]
+    pub(super) fn occupy(&self, slot: Slot, block: &Block) -> Mark {
+        if let Some(common) = &self.common {
+            // Before the mark, so that whoever finds it finds out whose it is.
+            common.places[slot as usize].set(block.address, block.extent());
+        }
+        self.occupancy.mark(block.address, block.extent())
+    }
+
+    /// Clears the place of the block in a slot, which the subject may hand out again from here on.
+    #[inline(always)]
+    pub(super) fn vacate(&mut self, slot: Slot, block: &Block) {
+        if let Some(common) = &self.common {
+            common.places[slot as usize].set(0, 0);
+        }
+        self.occupancy.clear(block.address, block.extent());
+    }
+
+    /// A live block of any thread that shares a byte with this one, which is in another slot.
+    pub(super) fn overlapped_anywhere(&self, slot: Slot, block: &Block) -> Option<(Slot, Block)> {
+        let common = self.common.as_ref()?;
+        let places = (0..).zip(&common.places);
+        let mut found = places.filter_map(|(other, place): (Slot, &Place)| {
+            let (address, size) = place.get()?;
+            let known = self.block(other);
+            let theirs = if known.address == address {
+                known
+            } else {
+                Block {
+                    address,
+                    size,
+                    requested: size,
+                    ..Block::empty()
+                }
+            };
+            (other != slot && block.overlaps(&theirs)).then_some((other, theirs))
+        });
+        found.next()
+    }
+}
