@@ -14,7 +14,8 @@ fn breaks(name: &str, rule: &str) {
         return;
     };
     let out = room.path("out");
-    let report = room.check(&library, &["--out", out.to_str().expect("a plain path")]);
+    let out_name = out.to_str().expect("a plain path");
+    let report = room.check(&library, &["--rule", rule, "--out", out_name]);
     let finding = report.expect(&[rule]);
     let trace = trace_file(finding).expect("a trace");
     let mut replay = room.command(&[Path::new("replay"), &trace, &library]);
