@@ -134,6 +134,7 @@ pub fn misuse(
         facts: BTreeMap::new(),
         cases: Vec::new(),
         misuse: results,
+        phases: Vec::new(),
         conformance: Conformance::Conformant,
     })
 }
