@@ -517,6 +517,8 @@ impl Fault {
                 RuleId::ReallocContent,
                 RuleId::ReallocUsableRoundtrip,
             ],
+            // What is asked for in vain may be no bytes at all.
+            Fault::NewReturnsNull => &[RuleId::CxxNewZero],
             // Some of the calls that purge are reallocs, of the block itself or beside it.
             Fault::PurgesLivePage => &[RuleId::ReallocContent, RuleId::ReallocBounds],
             // Whoever waits while memory is short is not told NULL, and whoever waits later is told nothing either.
