@@ -61,6 +61,7 @@ impl Vocabulary {
     pub fn has(&self, call: Call) -> bool {
         match call {
             Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded | Call::FailSyscall => true,
+            Call::Sample | Call::Steady | Call::Fork | Call::Wait | Call::Under => true,
             Call::FailRaw | Call::FailArena | Call::ShiftArena => self.hooked,
             Call::Thread | Call::Join | Call::AtExit | Call::Schedule => self.threads,
             call => {

@@ -4,6 +4,8 @@ mod campaign;
 #[cfg(feature = "cli")]
 mod candidates;
 mod check;
+mod circumstances;
+mod crowd;
 mod executor;
 mod facts;
 mod fate;

@@ -15,6 +15,7 @@ mod gate;
 mod hardened;
 mod hostile;
 mod interpreters;
+mod life;
 mod lockstep;
 mod mutants;
 mod odd_but_correct;

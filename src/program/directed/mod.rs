@@ -15,8 +15,10 @@ mod cpython_sources;
 mod cxx;
 mod exhaustion;
 mod failing;
+mod growth;
 mod huge;
 mod introspection;
+mod life;
 mod realloc;
 mod script;
 mod threads;
@@ -44,6 +46,8 @@ pub fn directed(vocabulary: &Vocabulary, seed: u64) -> Vec<Program> {
         bounded::programs,
         bsd::programs,
         cxx::programs,
+        growth::programs,
+        life::programs,
         threads::programs,
         cpython::programs,
         cpython_sources::programs,

@@ -2,12 +2,14 @@
 
 mod each_fault;
 mod extensions;
+mod life;
 
 use super::*;
 use crate::program::Call;
 use crate::spec::RuleId;
 use crate::subject::Subject;
 use libc::{EINVAL, ENOMEM};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What the tests set `errno` to before a call.
