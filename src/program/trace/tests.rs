@@ -24,28 +24,28 @@ p7 = pvalloc 1
 usable p7
 usable null
 stretch p7
-p10 = reallocf null 100
-p10 = reallocf p10 200
-p10 = recallocarray p10 3 8
-p11 = recallocarray null 3 8
-freezero p11
+p40 = reallocf null 100
+p40 = reallocf p40 200
+p40 = recallocarray p40 3 8
+p41 = recallocarray null 3 8
+freezero p41
 freezero null 8
-p12 = new 100
-delete p12
-p12 = new[] 100
-delete[] p12
-p12 = new_nothrow 100 expect pointer
-delete_nothrow p12
-p12 = new[]_nothrow 100
-delete[]_nothrow p12
-p12 = new_aligned 64 100
-delete_aligned p12
-p12 = new[]_aligned 64 100
-delete[]_aligned p12
-p12 = new_aligned_nothrow 64 100
-delete_aligned_nothrow p12
-p12 = new[]_aligned_nothrow 64 100
-delete[]_aligned_nothrow p12
+p42 = new 100
+delete p42
+p42 = new[] 100
+delete[] p42
+p42 = new_nothrow 100 expect pointer
+delete_nothrow p42
+p42 = new[]_nothrow 100
+delete[]_nothrow p42
+p42 = new_aligned 64 100
+delete_aligned p42
+p42 = new[]_aligned 64 100
+delete[]_aligned p42
+p42 = new_aligned_nothrow 64 100
+delete_aligned_nothrow p42
+p42 = new[]_aligned_nothrow 64 100
+delete[]_aligned_nothrow p42
 delete null
 delete_sized null 8
 delete[]_sized null 8
