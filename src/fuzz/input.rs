@@ -49,12 +49,18 @@ pub fn decode(bytes: &[u8], vocabulary: &Vocabulary) -> Program {
     decoder.finish()
 }
 
-/// Whether the program takes little time and memory, and leaves the limits of the process alone.
+/// Whether the program takes little time and memory, and leaves the process as it is.
 fn is_bearable(program: &Program) -> bool {
     let limits = |op: &Op| {
         matches!(
             op.call,
-            Call::Limit | Call::Bounded | Call::FailSyscall | Call::Thread
+            Call::Limit
+                | Call::Bounded
+                | Call::FailSyscall
+                | Call::Steady
+                | Call::Fork
+                | Call::Under
+                | Call::Thread
         )
     };
     // Repeated operations return to the slots that they start from, so they hold no more than once is asked for.

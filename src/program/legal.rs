@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::failing::Failing;
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use super::threads::{MAX_ROUNDS, MAX_THREADS, Schedule};
+use super::under::{Condition, Under};
 
 /// Slots are numbered below this.
 pub const MAX_SLOTS: u32 = 1 << 20;
@@ -101,6 +102,30 @@ pub enum Illegal {
     #[error("the repeated operations leave p{0} {now}, but found it {was}; a repeat must return to the slots it started from",
         now = if *.1 { "empty" } else { "live" }, was = if *.1 { "live" } else { "empty" })]
     RepeatDrifts(Slot, bool),
+    /// A repetition of a part of what a child does, and of more.
+    #[error("a repeat covers `fork` and its `wait`, or neither")]
+    RepeatSplitsFork,
+    /// A child of a child.
+    #[error("a child does not fork; first comes `wait`")]
+    ForkInChild,
+    /// Waiting for nobody.
+    #[error("`wait` needs a `fork` before it")]
+    NoChild,
+    /// What only the parent may do.
+    #[error("`{}` is not for what a child does, between `fork` and `wait`", .0.as_str())]
+    InChild(Call),
+    /// Words that name no circumstances.
+    #[error("`under` what? A number of threads, of microseconds or of bytes is at least 1")]
+    UnderNothing,
+    /// A measurement every 0th time.
+    #[error("`sample` takes a measurement every 1st time at most")]
+    SampleNever,
+    /// A judgement without measurements.
+    #[error("`steady` needs a `sample` before it")]
+    NothingSampled,
+    /// The size of a stack that is in use.
+    #[error("`under stack` comes before all other operations")]
+    StackInUse,
 }
 
 impl Illegal {
@@ -171,6 +196,10 @@ pub struct Checker {
     allocated: bool,
     /// Whether a bound has been admitted, which is what `as before` of a bound refers to.
     bounded: bool,
+    /// Whether measurements have been.
+    sampled: bool,
+    /// What a parent waits with while a child is at work.
+    at_fork: Option<Vec<Holds>>,
     /// The operations admitted since the last repetition, which is how far the next may reach back.
     since_repeat: usize,
     /// Which admitted operations were a realloc of an empty slot, ascending.
@@ -211,6 +240,11 @@ impl Threads {
             | Call::ShiftArena
             | Call::FailSyscall
             | Call::Schedule
+            | Call::Sample
+            | Call::Steady
+            | Call::Fork
+            | Call::Wait
+            | Call::Under
                 if !main =>
             {
                 Err(Illegal::OnlyMain(op.call))
@@ -285,6 +319,7 @@ impl Checker {
         }
         self.threads.permit(op)?;
         self.check_expectation(before, op)?;
+        self.check_place(before, op)?;
         if op.call == Call::Repeat {
             self.check_repeat(before, op)?;
             self.since_repeat = 0;
@@ -294,7 +329,13 @@ impl Checker {
 
         self.threads.follow(before.len(), op);
         self.since_repeat += 1;
-        self.bounded |= op.call == Call::Bounded;
+        match op.call {
+            Call::Bounded => self.bounded = true,
+            Call::Sample => self.sampled = true,
+            Call::Fork => self.at_fork = Some(self.slots.clone()),
+            Call::Wait => self.slots = self.at_fork.take().unwrap_or_default(),
+            _ => {}
+        }
         if op.slot == NO_SLOT {
             return Ok(());
         }
@@ -328,6 +369,38 @@ impl Checker {
             return Err(Illegal::SlotRange(slot));
         }
         self.holds(slot).permits(op)
+    }
+
+    /// Whether what only the harness does may be done here.
+    fn check_place(&self, before: &[Op], op: &Op) -> Result<(), Illegal> {
+        let in_child = self.at_fork.is_some();
+        match op.call {
+            Call::Fork if in_child => Err(Illegal::ForkInChild),
+            Call::Wait if !in_child => Err(Illegal::NoChild),
+            Call::Limit
+            | Call::Bounded
+            | Call::FailSyscall
+            | Call::Sample
+            | Call::Steady
+            | Call::Under
+            | Call::Thread
+            | Call::Schedule
+                if in_child =>
+            {
+                Err(Illegal::InChild(op.call))
+            }
+            Call::Sample if op.a == 0 => Err(Illegal::SampleNever),
+            Call::Steady if !self.sampled => Err(Illegal::NothingSampled),
+            Call::Under => match Under::of(op) {
+                None => Err(Illegal::UnderNothing),
+                Some(Under {
+                    condition: Condition::Stack,
+                    ..
+                }) if !before.is_empty() => Err(Illegal::StackInUse),
+                Some(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     fn check_expectation(&self, before: &[Op], op: &Op) -> Result<(), Illegal> {
@@ -366,13 +439,20 @@ impl Checker {
         self.threads.permit_repeat(before, length)?;
 
         let start = before.len() - length;
-        let block = || {
-            before
-                .iter()
-                .enumerate()
-                .skip(start)
-                .filter(|(_, op)| op.slot != NO_SLOT)
-        };
+        let mut in_child = false;
+        for op in &before[start..] {
+            match op.call {
+                Call::Fork => in_child = true,
+                Call::Wait if !in_child => return Err(Illegal::RepeatSplitsFork),
+                Call::Wait => in_child = false,
+                _ => {}
+            }
+        }
+        if in_child {
+            return Err(Illegal::RepeatSplitsFork);
+        }
+        let all = || before.iter().enumerate().skip(start);
+        let block = || all().filter(|(_, op)| op.slot != NO_SLOT);
         let mut was_live = HashMap::new();
         for (index, op) in block() {
             was_live.entry(op.slot).or_insert_with(|| {
@@ -394,7 +474,16 @@ impl Checker {
         // The slots are live as they were, but may hold other kinds of block: the second round must be legal too, and
         // as it leaves what the first left, so is every further one.
         let mut slots = HashMap::new();
-        for (_, op) in block() {
+        let mut at_fork = HashMap::new();
+        for (_, op) in all() {
+            match op.call {
+                Call::Fork => at_fork = slots.clone(),
+                Call::Wait => slots = std::mem::take(&mut at_fork),
+                _ => {}
+            }
+            if op.slot == NO_SLOT {
+                continue;
+            }
             let holds = slots.entry(op.slot).or_insert_with(|| self.holds(op.slot));
             holds.permits(op)?;
             *holds = holds.after(op.call);
@@ -484,7 +573,7 @@ fn uses_block(call: Call) -> bool {
 /// The operation with the arguments that its call does not take set to 0.
 fn canonical(op: Op) -> Op {
     let arguments = match op.call {
-        Call::Free | Call::UsableSize | Call::Stretch | Call::Sweep => 0,
+        Call::Free | Call::UsableSize | Call::Stretch | Call::Sweep | Call::Fork | Call::Wait => 0,
         Call::FreeSized | Call::FreeAlignedSized if op.slot != NO_SLOT => 0,
         Call::Calloc
         | Call::Reallocarray
@@ -492,7 +581,8 @@ fn canonical(op: Op) -> Op {
         | Call::PosixMemalign
         | Call::Memalign
         | Call::FreeAlignedSized
-        | Call::Repeat => 2,
+        | Call::Repeat
+        | Call::Under => 2,
         // Words that say nothing let all pass.
         Call::FailSyscall if Failing::of(&op).is_some() => 2,
         Call::FailSyscall => 0,
@@ -509,6 +599,8 @@ fn canonical(op: Op) -> Op {
         | Call::Trim
         | Call::Limit
         | Call::Bounded
+        | Call::Sample
+        | Call::Steady
         | Call::FailRaw
         | Call::FailArena
         | Call::ShiftArena

@@ -10,6 +10,7 @@ mod shrink;
 mod sizes;
 mod threads;
 mod trace;
+mod under;
 mod vectors;
 mod vocabulary;
 
@@ -22,5 +23,6 @@ pub use seeded::SplitMix;
 pub use shrink::{Measure, Reducer};
 pub use threads::{MAX_ROUNDS, MAX_THREADS, Schedule, Section, Step, Whose, sections, whose};
 pub use trace::{Line, TraceError, begins_as_trace};
+pub use under::{Condition, Under};
 pub use vectors::vectors;
 pub use vocabulary::{Calls, Vocabulary};

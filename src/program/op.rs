@@ -82,6 +82,18 @@ calls! {
     ///
     /// [`Failing`]: super::Failing
     FailSyscall = "fail syscall",
+    /// Measures the process every `a`th time that it is passed, the first included.
+    Sample = "sample",
+    /// What the measurements so far come to must not grow on and on, by more than `a` bytes from part to part.
+    Steady = "steady",
+    /// The operations up to `wait` are made by a child of the process, to which the parent then returns.
+    Fork = "fork",
+    /// The end of what a child does. The parent, which has waited for it, goes on with the blocks it had.
+    Wait = "wait",
+    /// From here on the circumstances are other: those that [`Under`] reads out of `a` and `b`.
+    ///
+    /// [`Under`]: super::Under
+    Under = "under",
     /// The operations after it are those of thread `a`, from 1 to [`MAX_THREADS`](super::MAX_THREADS).
     Thread = "thread",
     /// Waits until the threads have ended; the operations after it are the main thread's.
@@ -109,6 +121,11 @@ impl Call {
             | Call::FailArena
             | Call::ShiftArena
             | Call::FailSyscall
+            | Call::Sample
+            | Call::Steady
+            | Call::Fork
+            | Call::Wait
+            | Call::Under
             | Call::Thread
             | Call::Join
             | Call::AtExit
@@ -311,15 +328,18 @@ impl Program {
     }
 
     /// How much a run to the end takes, roughly: an operation counts 1, and a page of a block that it makes or resizes as
-    /// much again.
+    /// much again, and a child some thousands.
     pub fn cost(&self) -> u64 {
         const PAGE: u64 = 4096;
         /// So many pages of one block are touched at most.
         const TOUCHED: u64 = 1024;
+        /// What a child costs.
+        const FORKING: u64 = 2000;
         let mut costs = Vec::with_capacity(self.ops.len());
         for (index, op) in self.ops.iter().enumerate() {
             let pages = op.size().map_or(0, |size| size / PAGE).min(TOUCHED);
             costs.push(match op.call {
+                Call::Fork => FORKING,
                 Call::Repeat => {
                     let start = index.saturating_sub(op.b as usize);
                     let once: u64 = costs[start..].iter().sum();

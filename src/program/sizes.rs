@@ -41,7 +41,7 @@ pub fn size(word: u64, vocabulary: &Vocabulary) -> u64 {
             let count = vocabulary.boundaries.len() as u64;
             let index = word.below(count).min(word.below(count));
             let edge = vocabulary.boundaries[index as usize];
-            (edge + word.below(3)).saturating_sub(1)
+            edge.saturating_add(word.below(3)).saturating_sub(1)
         }
         19..=24 => {
             let exponent = word.below(9) + word.below(6);

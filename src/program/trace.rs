@@ -11,6 +11,7 @@ use super::failing::Failing;
 use super::legal::Checker;
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use super::threads::Schedule;
+use super::under::Under;
 use crate::spec::RuleId;
 
 /// The first line of every trace.
@@ -152,6 +153,11 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
         "sweep" => (Call::Sweep, 0, 0),
         "trim" => (Call::Trim, number(words)?, 0),
         "bounded" => (Call::Bounded, number(words)?, 0),
+        "sample" => (Call::Sample, number(words)?, 0),
+        "steady" => (Call::Steady, number(words)?, 0),
+        "fork" => (Call::Fork, 0, 0),
+        "wait" => (Call::Wait, 0, 0),
+        "under" => return Under::parse(words).ok_or_else(|| UNDER.into()),
         "repeat" => {
             let times = number(words)?;
             if words.next() != Some("x") {
@@ -190,7 +196,8 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
         _ => {
             return Err(format!(
                 "`{first}` is not an operation; {MAKING}, or one of free, free_sized, free_aligned_sized, usable, \
-                 stretch, sweep, trim, repeat, limit, bounded, fail, shift, thread, join, at exit, schedule"
+                 stretch, sweep, trim, repeat, limit, bounded, fail, shift, thread, join, at exit, schedule, sample, \
+                 steady, fork, wait, under"
             ));
         }
     };
@@ -240,6 +247,8 @@ const MAKING: &str = "a block comes from malloc, calloc, realloc, reallocarray, 
 const FAILING: &str = "write `fail syscall mmap 3`, `fail syscall any from 2`, `fail syscall brk some 7` or `fail \
                        syscall none`; the calls are mmap, brk, mremap, munmap, madvise and mprotect";
 
+const UNDER: &str = "write `under signals 100`, `under stack 65536`, `under cancellation`, `under closed descriptors`, \
+                     `under no proc`, `under exit` or `under threads 4`";
 const SCHEDULE: &str = "write `schedule free`, `schedule in order` or `schedule shaken 7`";
 
 fn call_named(word: &str) -> Option<Call> {
@@ -341,7 +350,13 @@ impl fmt::Display for Line {
             | Call::FreeAlignedSized
             | Call::UsableSize
             | Call::Stretch => write!(f, "{name} p{slot}")?,
-            Call::Sweep | Call::Join | Call::AtExit => f.write_str(name)?,
+            Call::Sweep | Call::Fork | Call::Wait | Call::Join | Call::AtExit => {
+                f.write_str(name)?
+            }
+            Call::Under => match Under::of(&self.op) {
+                Some(under) => write!(f, "{name} {under}")?,
+                None => write!(f, "{name} what?")?,
+            },
             Call::Schedule => {
                 let schedule = Schedule::of(&self.op).unwrap_or(Schedule::Free);
                 write!(f, "{name} {schedule}")?;
@@ -355,6 +370,8 @@ impl fmt::Display for Line {
             Call::Limit
             | Call::Trim
             | Call::Bounded
+            | Call::Sample
+            | Call::Steady
             | Call::FailRaw
             | Call::FailArena
             | Call::ShiftArena

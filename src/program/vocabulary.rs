@@ -6,7 +6,7 @@ use crate::pymalloc::{Edition, Geometry};
 
 /// A set of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Calls(u32);
+pub struct Calls(u64);
 
 impl Calls {
     /// The set with `call` in it.
@@ -61,6 +61,7 @@ impl Vocabulary {
     pub const fn has(&self, call: Call) -> bool {
         match call {
             Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded | Call::FailSyscall => true,
+            Call::Sample | Call::Steady | Call::Fork | Call::Wait | Call::Under => true,
             Call::FailRaw | Call::FailArena | Call::ShiftArena => self.hooked,
             Call::Thread | Call::Join | Call::AtExit | Call::Schedule => self.threads,
             call => self.calls.contains(call),

@@ -2,7 +2,7 @@
 
 use super::words::{address, amount, bytes, count, errno, pointer, printable, signal};
 use crate::program::{Call, Expect, NO_SLOT, Op, Slot};
-use crate::shadow::{Case, Death, Evidence, Moment, Outcome};
+use crate::shadow::{Case, Death, Evidence, Measured, Moment, Outcome};
 use crate::spec::RuleId;
 
 /// The end of the addresses that a process can have.
@@ -163,9 +163,33 @@ fn sides(case: &Case) -> (String, String) {
             format!("at most {} more of resident memory", amount(*allowed)),
             format!("{} more", amount(*bytes)),
         ),
+        Evidence::Climb {
+            what,
+            bytes,
+            allowed,
+            samples,
+        } => climb(*what, *bytes, *allowed, samples.len()),
         Evidence::Requests { wanted, found } => (printable(wanted), printable(found)),
         Evidence::Library { what } => (String::new(), printable(what)),
     }
+}
+
+fn climb(what: Measured, bytes: u64, allowed: u64, samples: usize) -> (String, String) {
+    let what = match what {
+        Measured::Resident => "resident",
+        Measured::Mapped => "mapped",
+    };
+    (
+        format!(
+            "the least that is {what} comes to rest, but for {} at a time",
+            amount(allowed)
+        ),
+        format!(
+            "it rises on and on, by {} in the last four fifths of {}",
+            amount(bytes),
+            count(samples, "measurement")
+        ),
+    )
 }
 
 fn bad_address(case: &Case, at: u64) -> (String, String) {

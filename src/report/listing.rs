@@ -66,7 +66,7 @@ pub fn lines(case: &Case) -> Vec<Line> {
 
 /// What the operation at this position gave, in words; empty if nothing or unknown.
 pub fn outcome(case: &Case, index: usize) -> String {
-    match (case.program.ops.get(index), case.outcomes.get(index)) {
+    match (case.program.ops.get(index), case.outcome(index)) {
         (Some(op), Some(seen)) => evidence::outcome(op, seen),
         _ => String::new(),
     }

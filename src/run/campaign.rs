@@ -446,7 +446,9 @@ impl Seat<'_> {
             }
             let raw = (finding.rule, call);
             let case = investigate::investigate(self, item, finding)?;
-            self.campaign.keep(index, case, raw);
+            if self.campaign.rules.contains(case.finding.rule) {
+                self.campaign.keep(index, case, raw);
+            }
             if Instant::now() >= self.campaign.budget.deadline() {
                 return Ok(failed);
             }

@@ -330,6 +330,14 @@ fn finish(
                 {
                     Verdict::NotApplicable("malloc(0) never returned NULL".into())
                 }
+                None if rule == RuleId::NoProc
+                    && totals.noted(Choice::CircumstanceRefused)
+                    && checks == 0 =>
+                {
+                    Verdict::NotApplicable(
+                        "takes a mount namespace, which cannot be had here".into(),
+                    )
+                }
                 None if checks == 0 => Verdict::NotExercised,
                 None => Verdict::Pass,
             };

@@ -1,10 +1,13 @@
 //! Runs a program against a subject and its shadow.
 
-use super::{intercept, process};
-use crate::program::{Call, Expect, NO_SLOT, Op, Program, Schedule, Section, sections};
+use super::circumstances::{self, Forked};
+use super::{crowd, intercept, process};
+use crate::program::{
+    Call, Condition, Expect, NO_SLOT, Op, Program, Schedule, Section, Under, sections,
+};
 use crate::shadow::{
-    Checked, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, Moment, Reply, Request, Shadow,
-    Standing, Stop,
+    Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Reply,
+    Request, Sample, Shadow, Standing, Stop,
 };
 use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
@@ -45,7 +48,7 @@ pub struct Executor<'l, S> {
     /// How they are let run.
     pub(super) schedule: Schedule,
     /// The calls the subject provides, a bit each.
-    provided: u32,
+    provided: u64,
     /// Whether CPython's rules are checked without seeing what the subject asks for.
     unseen: bool,
     /// Whether the run is looked at closely.
@@ -59,6 +62,13 @@ pub struct Executor<'l, S> {
     /// How many had failed after the last call.
     failed_before: u64,
     resident_before: Option<u64>,
+    /// What was measured, and how often the program came to where that is done.
+    samples: Vec<Sample>,
+    passed: u64,
+    /// Whether this process is the child of one that waits for it.
+    is_child: bool,
+    /// While the operations of a child that has ended are left out, the calls that are provided.
+    away: Option<u64>,
 }
 
 /// Whether a block was expected of the call and none came.
@@ -73,6 +83,12 @@ fn is_unexpected(op: &Op, reply: &Reply) -> bool {
 /// Whether the program makes this call.
 fn has(program: &Program, call: Call) -> bool {
     program.ops.iter().any(|op| op.call == call)
+}
+
+/// The bytes of the stack that the program is to run on, if it says so.
+fn stack_of(program: &Program) -> Option<usize> {
+    let under = Under::of(program.ops.first()?)?;
+    (under.condition == Condition::Stack).then_some(under.number as usize)
 }
 
 /// Why a run ended early.
@@ -137,6 +153,10 @@ impl<'l, S: Subject> Executor<'l, S> {
             failing: false,
             failed_before: 0,
             resident_before: None,
+            samples: Vec::new(),
+            passed: 0,
+            is_child: false,
+            away: None,
         }
     }
 
@@ -158,6 +178,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             sections: Arc::default(),
             failing: false,
             resident_before: None,
+            samples: Vec::new(),
             ..*self
         })
     }
@@ -192,15 +213,22 @@ impl<'l, S: Subject> Executor<'l, S> {
         watch: impl FnMut(usize, &S) -> Result<(), E>,
     ) -> Result<Ending, E> {
         self.begin(program);
-        let result = self.make(&program.ops, watch);
+        let result = match stack_of(program) {
+            None => self.make(&program.ops, watch),
+            Some(bytes) => self.make_on_stack(bytes, &program.ops, watch),
+        };
         if has(program, Call::Limit) || has(program, Call::FailSyscall) {
             // Whatever comes next, telling about it takes memory.
             let _ = process::limit_mapping(None);
         }
         let result = result.and_then(|()| match program.ops.last() {
             Some(last) => {
-                let swept = self.shadow.sweep(program.ops.len() - 1, last);
-                Ok(swept.map_err(Cut::from)?)
+                let index = program.ops.len() - 1;
+                self.shadow.sweep(index, last).map_err(Cut::from)?;
+                if !has(program, Call::Fork) {
+                    self.shadow.count_circumstance(index);
+                }
+                Ok(())
             }
             None => Ok(()),
         });
@@ -219,6 +247,11 @@ impl<'l, S: Subject> Executor<'l, S> {
             true => process::memory().map(|memory| memory.resident),
             false => None,
         };
+        self.samples.clear();
+        if has(program, Call::Sample) {
+            self.samples.reserve_exact(MOST_SAMPLES);
+        }
+        self.passed = 0;
     }
 
     /// Makes the operations that come next in the program begun. Findings count from their start.
@@ -323,7 +356,9 @@ impl<'l, S: Subject> Executor<'l, S> {
             }
         }
         if self.provided >> op.call as u8 & 1 == 0 || self.shadow.idle(op) {
-            self.shadow.skip(op);
+            if self.away.is_none() {
+                self.shadow.skip(op);
+            }
             return Ok(());
         }
         self.ledger.begin(index);
@@ -381,10 +416,13 @@ impl<'l, S: Subject> Executor<'l, S> {
     /// A failure that passes is nobody's fault: only what fails every time is refused.
     #[cold]
     fn call_again(&mut self, op: &Op, request: &Request) -> Reply {
-        let mut reply = self.call(op, request);
-        for _ in 1..AGAIN {
-            if is_unexpected(op, &reply) {
-                reply = self.call(op, request);
+        let mut reply = Reply::default();
+        for _ in 0..AGAIN {
+            // SAFETY: as in `step`.
+            unsafe { self.errno.write_volatile(ERRNO_BEFORE) };
+            reply = self.call(op, request);
+            if !is_unexpected(op, &reply) {
+                break;
             }
         }
         reply
@@ -506,6 +544,23 @@ impl<'l, S: Subject> Executor<'l, S> {
                 self.failing = intercept::arm(self.ledger.interception(), op);
                 self.shadow.fail_system_calls(self.failing);
             }
+            Call::Sample => self.sample(op.a),
+            Call::Steady => self.shadow.steady(index, op, &self.samples)?,
+            Call::Fork => self.fork(),
+            Call::Wait => self.wait(index, op)?,
+            Call::Under => {
+                let entered = Under::of(op).is_some_and(|under| match under.condition {
+                    Condition::Threads => {
+                        self.subject.survives_forks()
+                            && crowd::start(&mut self.subject, under.number)
+                    }
+                    _ => circumstances::enter(under),
+                });
+                if !entered {
+                    self.ledger.note(Choice::CircumstanceRefused);
+                    return Err(Stop::Abandoned);
+                }
+            }
             Call::Schedule => self.schedule = Schedule::of(op).unwrap_or(Schedule::Free),
             Call::FailRaw => self.subject.fail(Source::Raw, op.a),
             Call::FailArena => self.subject.fail(Source::Arena, op.a),
@@ -515,6 +570,65 @@ impl<'l, S: Subject> Executor<'l, S> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// As [`make`](Executor::make), in a thread that has a stack of so many bytes.
+    fn make_on_stack<E>(
+        &mut self,
+        bytes: usize,
+        ops: &[Op],
+        mut watch: impl FnMut(usize, &S) -> Result<(), E>,
+    ) -> Result<(), Halt<E>> {
+        let errno = self.errno;
+        let mut result = None;
+        circumstances::on_stack(bytes, &mut || {
+            // SAFETY: as in `new`.
+            self.errno = unsafe { libc::__errno_location() };
+            result = Some(self.make(ops, &mut watch));
+        });
+        self.errno = errno;
+        result.unwrap_or(Err(Halt::Cut(Cut::Stop(Stop::Abandoned))))
+    }
+
+    /// Measures the process if this is the `every`th time.
+    fn sample(&mut self, every: u64) {
+        let is_time = self.passed.is_multiple_of(every.max(1));
+        self.passed += 1;
+        if !is_time || self.samples.len() == MOST_SAMPLES {
+            return;
+        }
+        if let Some(now) = process::memory() {
+            self.samples.push(Sample {
+                resident: now.resident.saturating_sub(self.shadow.own_bytes()),
+                mapped: now.mapped,
+                handed_out: self.shadow.handed_out(),
+            });
+        }
+    }
+
+    /// Goes on in a child, and when that has come to its end, in this process.
+    fn fork(&mut self) {
+        match circumstances::fork(self.ledger) {
+            Forked::Child => self.is_child = true,
+            Forked::Parent => {
+                let wait = 1 << Call::Wait as u8;
+                self.away = Some(std::mem::replace(&mut self.provided, wait));
+            }
+        }
+    }
+
+    /// The end of what a child does: ends it, or goes on in its parent.
+    fn wait(&mut self, index: usize, op: &Op) -> Checked {
+        if let Some(provided) = self.away.take() {
+            self.provided = provided;
+        }
+        self.shadow.sweep(index, op)?;
+        if self.is_child {
+            self.shadow.count_circumstance(index.saturating_sub(1));
+            circumstances::leave();
+        }
+        self.shadow.count_circumstance(index);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::plan::Item;
 use super::process;
 use super::races;
 use super::supervisor::Run;
-use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed,
 };
@@ -86,6 +86,10 @@ impl Kind {
         match (&finding.evidence, call) {
             (Evidence::Overlap { .. }, _) => Kind::Overlap,
             (Evidence::NotZero { .. }, _) => Kind::Dirt,
+            // Circumstances may turn out to have no part in it.
+            (Evidence::Contents { .. }, _) if Condition::RULES.contains(&finding.rule) => {
+                Kind::Damage
+            }
             (
                 Evidence::Died {
                     moment: Moment::Call,
@@ -99,6 +103,15 @@ impl Kind {
 
     /// The rules to check while looking for it.
     fn rules(self, all: RuleSet) -> RuleSet {
+        /// What every profile has: what is laid to circumstances may turn out to be one of them.
+        const ORDINARY: &[RuleId] = &[
+            RuleId::AllocNonnullUsable,
+            RuleId::Disjoint,
+            RuleId::DistinctNonzero,
+            RuleId::ContentStable,
+            RuleId::ReallocContent,
+            RuleId::CallocZero,
+        ];
         let own;
         let wanted = match self {
             Kind::Overlap => OVERLAPS,
@@ -113,10 +126,20 @@ impl Kind {
                 &own
             }
         };
+        let special = || {
+            Condition::RULES
+                .into_iter()
+                .filter(|&rule| all.contains(rule))
+        };
+        let ordinary = match self {
+            Kind::Overlap | Kind::Dirt | Kind::Damage if special().next().is_some() => ORDINARY,
+            _ => &[],
+        };
+        let wanted = wanted.iter().copied().filter(|&rule| all.contains(rule));
+        let special = special().filter(|_| !ordinary.is_empty());
         wanted
-            .iter()
-            .copied()
-            .filter(|&rule| all.contains(rule))
+            .chain(ordinary.iter().copied())
+            .chain(special)
             .collect()
     }
 }
@@ -369,7 +392,13 @@ impl Hunt {
     /// What a program shows without using more of its blocks than it asked for is not about usable sizes, and what it
     /// shows without a limit is not about scarce memory.
     fn spare(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        for unneeded in [Call::Stretch, Call::Limit, Call::FailSyscall] {
+        for unneeded in [
+            Call::Stretch,
+            Call::Limit,
+            Call::FailSyscall,
+            Call::Under,
+            Call::Fork,
+        ] {
             let mut plain = best.program.clone();
             plain.ops.retain(|op| op.call != unneeded);
             if plain != best.program {

@@ -3,6 +3,8 @@
 mod campaign;
 #[cfg(feature = "cli")]
 mod check;
+mod circumstances;
+mod crowd;
 mod executor;
 mod facts;
 mod fate;

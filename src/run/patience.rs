@@ -127,21 +127,21 @@ impl Worker {
         (self.shared.begun(), position, self.shared.child())
     }
 
-    /// The process that deals with the order.
+    /// The process that deals with the order: the worker, a child of it, or a child of that which it waits for.
     fn at_work(&self) -> i32 {
-        let worker = self.process.id() as i32;
-        let child = self.shared.child();
-        if child > 0 && Stat::of(child).parent == worker {
-            child
-        } else {
-            worker
+        let mut at_work = self.process.id() as i32;
+        for child in [self.shared.child(), self.shared.ledger().child()] {
+            if child > 0 && Stat::of(child).parent == at_work {
+                at_work = child;
+            }
         }
+        at_work
     }
 
     /// Ends the process at work; the worker goes on if that was its child.
     fn kill(&mut self) {
         let victim = self.at_work();
-        // SAFETY: the worker, or a child of it, as was just looked up.
+        // SAFETY: the worker, or a descendant of it, as was just looked up.
         unsafe { libc::kill(victim, libc::SIGKILL) };
         let gone = Instant::now();
         while victim != self.process.id() as i32

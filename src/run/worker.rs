@@ -6,6 +6,7 @@
 //! whoever comes before it. It then forks a child for every order, so that each program meets a heap that nothing has
 //! touched.
 
+use super::circumstances;
 use super::executor::Executor;
 use super::intercept;
 use super::learn;
@@ -16,11 +17,11 @@ use super::strays;
 use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{LiveBlock, Shadow};
-use crate::subject::faulty::Faulty;
+use crate::subject::faulty::{Faulty, surviving_forks};
 use crate::subject::interpreter::{self, Hooked};
 use crate::subject::mutants::Mutant;
 use crate::subject::threaded::Threaded;
-use crate::subject::{Locked, Native, Reference, Subject};
+use crate::subject::{Native, Reference, Subject};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
@@ -86,6 +87,7 @@ fn become_worker(calling: &CStr) -> ! {
     if let (Some(calling), Some(shared)) = (calling, shared) {
         #[cfg(coverage)]
         count_coverage();
+        circumstances::expect_exit();
         serve(&calling, &shared);
     }
     end(USELESS)
@@ -137,11 +139,11 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
         }
         Carrier::Mutant(name) => match Mutant::named(name) {
             Some(Mutant::Faulty(fault)) => serve_built_in(calling, shared, move || {
-                Locked::new(Faulty::new(Some(fault)))
+                surviving_forks(Faulty::new(Some(fault)))
             }),
-            Some(Mutant::Sound(variant)) => {
-                serve_built_in(calling, shared, move || Locked::new(Faulty::sound(variant)))
-            }
+            Some(Mutant::Sound(variant)) => serve_built_in(calling, shared, move || {
+                surviving_forks(Faulty::sound(variant))
+            }),
             Some(Mutant::Threaded(fault)) => {
                 serve_built_in(calling, shared, move || Threaded::new(fault))
             }

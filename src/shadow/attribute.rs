@@ -6,7 +6,7 @@
 use super::alignment::alignment_asked;
 use super::allocate::{impossible, zero_rule};
 use super::{Death, Evidence, Finding, Moment};
-use crate::program::{Call, NO_SLOT, Op, Program};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program};
 use crate::spec::{RuleId, RuleSet};
 
 /// How far past its end a read of an old block may go and still be laid to the realloc that copied it.
@@ -49,7 +49,10 @@ pub fn attribute_death(
         Moment::Idle => vec![RuleId::CallReturns],
         Moment::Call => in_call(program, index, op, death, resized),
     };
-    let checked = candidates.into_iter().find(|&rule| rules.contains(rule));
+    // What happens under special circumstances, and there only, is laid to them.
+    let special = program.circumstance_at(index).filter(|_| !is_killed(death));
+    let mut all = special.into_iter().chain(candidates);
+    let checked = all.find(|&rule| rules.contains(rule));
     checked.unwrap_or(RuleId::CallReturns)
 }
 
@@ -177,6 +180,10 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
     let op = program.ops.get(finding.op_index);
     if matches!(finding.evidence, Evidence::Died { death, .. } if is_killed(death)) {
         return finding.rule;
+    }
+    if Condition::RULES.contains(&finding.rule) && program.circumstances().is_empty() {
+        // What was expected of a call does not come, and not for any circumstance.
+        return RuleId::AllocNonnullUsable;
     }
     if matches!(
         finding.rule,

@@ -5,7 +5,7 @@ use crate::spec::{RuleId, RuleSet};
 
 /// Rules already found broken, by the call that broke them: found once is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Muted([u32; RuleId::ALL.len()]);
+pub struct Muted([u64; RuleId::ALL.len()]);
 
 impl Muted {
     /// Nothing found yet.
@@ -23,8 +23,8 @@ impl Muted {
 
     /// The muted pairs, by the numbers of rule and call.
     pub fn pairs(&self) -> impl Iterator<Item = (u16, u8)> {
-        let calls = |(rule, &calls): (usize, &u32)| {
-            (0..32)
+        let calls = |(rule, &calls): (usize, &u64)| {
+            (0..64)
                 .filter(move |call| calls >> call & 1 == 1)
                 .map(move |call| (rule as u16, call))
         };

@@ -1,5 +1,6 @@
 //! A rule broken, with what was seen.
 
+use super::growth::{Measured, Sample};
 use crate::program::{Op, Program, Slot};
 use crate::spec::RuleId;
 use serde::{Deserialize, Serialize};
@@ -183,6 +184,17 @@ pub enum Evidence {
         /// and was allowed to by this many
         allowed: u64,
     },
+    /// The process grew on and on.
+    Climb {
+        /// what of it
+        what: Measured,
+        /// by this many bytes while it was watched
+        bytes: u64,
+        /// and was allowed to by this many from part to part
+        allowed: u64,
+        /// what was measured
+        samples: Vec<Sample>,
+    },
     /// Requests to the sources behind a hooked subject were not as the rule says.
     Requests {
         /// what had to reach them
@@ -198,6 +210,19 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// Whether blocks, or calls that worked before, are lost: what may come of circumstances.
+    pub const fn is_breakdown(&self) -> bool {
+        matches!(
+            self,
+            Evidence::UnexpectedNull
+                | Evidence::BadAddress { .. }
+                | Evidence::Foreign { .. }
+                | Evidence::Overlap { .. }
+                | Evidence::Contents { .. }
+                | Evidence::NotZero { .. }
+        )
+    }
+
     /// Whether blocks, or the process, came to harm: what a race may show as, now in one way, now in another.
     pub fn is_harm(&self) -> bool {
         matches!(
@@ -275,5 +300,12 @@ impl Case {
     /// The guilty operation, if the finding is about one.
     pub fn op(&self) -> Option<&Op> {
         self.program.ops.get(self.finding.op_index)
+    }
+
+    /// What the operation at `index` gave, if it is known: a child that came to its end has told nobody.
+    pub fn outcome(&self, index: usize) -> Option<&Outcome> {
+        let told =
+            !self.program.is_in_child(index) || self.program.is_in_child(self.finding.op_index);
+        self.outcomes.get(index).filter(|_| told)
     }
 }

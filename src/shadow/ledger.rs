@@ -37,6 +37,7 @@ pub enum Choice {
     PmaErrnoKept,
     PmaEinvalErrnoSet,
     PmaEinvalErrnoKept,
+    CircumstanceRefused,
 }
 
 /// The record of a run.
@@ -50,6 +51,8 @@ pub struct Ledger {
     op_index: AtomicU64,
     block_address: AtomicU64,
     block_size: AtomicU64,
+    /// A child of the process at work that works in its place.
+    child: AtomicU64,
     moment: AtomicU8,
     /// The thread that writes, by the kernel's number; 0 if none has said so.
     thread: AtomicI32,
@@ -68,6 +71,7 @@ impl Ledger {
             op_index: AtomicU64::new(0),
             block_address: AtomicU64::new(0),
             block_size: AtomicU64::new(0),
+            child: AtomicU64::new(0),
             moment: AtomicU8::new(0),
             thread: AtomicI32::new(0),
             interception: Interception::new(),
@@ -143,6 +147,16 @@ impl Ledger {
         self.block_size.store(size, Relaxed);
     }
 
+    /// Says which child works in the place of the process, 0 if none does.
+    pub fn hand_to(&self, child: i32) {
+        self.child.store(child.unsigned_abs().into(), Relaxed);
+    }
+
+    /// The child that works in the place of the process, 0 if none does.
+    pub fn child(&self) -> i32 {
+        i32::try_from(self.child.load(Relaxed)).unwrap_or(0)
+    }
+
     /// Says that the calling thread is the one that writes.
     pub fn attend(&self) {
         // SAFETY: has no preconditions.
@@ -205,6 +219,7 @@ impl Ledger {
             &self.largest_alignment,
             &self.ops,
             &self.op_index,
+            &self.child,
         ] {
             word.store(0, Relaxed);
         }

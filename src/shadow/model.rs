@@ -104,6 +104,10 @@ pub struct Shadow<'l> {
     pub(super) live: usize,
     pub(super) live_bytes: u64,
     pub(super) born: u64,
+    /// Bytes of all blocks that ever were.
+    pub(super) handed_out: u64,
+    /// The rules about the circumstances of operations, by position.
+    circumstances: Vec<(usize, RuleId)>,
     /// The thread that it is of, 0 for the main one.
     pub(super) thread: u8,
     /// What each operation gave last, if anybody wants to know.
@@ -143,6 +147,8 @@ impl<'l> Shadow<'l> {
             live: 0,
             live_bytes: 0,
             born: 0,
+            handed_out: 0,
+            circumstances: Vec::new(),
             thread: 0,
             outcomes: Vec::new(),
             found: Cell::new(None),
@@ -168,6 +174,7 @@ impl<'l> Shadow<'l> {
     /// Makes ready for a program: all memory that running it takes is allocated here.
     pub fn begin(&mut self, program: &Program) {
         self.purpose = program.rule;
+        self.circumstances = program.circumstances();
         self.starved = false;
         let slots = program
             .ops
@@ -210,6 +217,7 @@ impl<'l> Shadow<'l> {
         self.live = 0;
         self.live_bytes = 0;
         self.born = 0;
+        self.handed_out = 0;
     }
 
     /// The rule that the program was made for.
@@ -225,6 +233,11 @@ impl<'l> Shadow<'l> {
     /// Bytes that the model itself has taken since it was made, roughly.
     pub fn own_bytes(&self) -> u64 {
         self.occupancy.own_bytes()
+    }
+
+    /// Bytes of all blocks that ever were.
+    pub fn handed_out(&self) -> u64 {
+        self.handed_out
     }
 
     /// Blocks that are live.
@@ -425,16 +438,39 @@ impl<'l> Shadow<'l> {
     /// A rule is broken in a way that leaves the subject usable.
     #[cold]
     pub(super) fn broken(&self, at: At, rule: RuleId, evidence: Evidence) -> Checked {
-        let wanted = self.conduct.rules.contains(rule);
-        if !wanted || self.conduct.muted.contains(rule, at.op.call) {
+        let is_known = |rule| self.conduct.muted.contains(rule, at.op.call);
+        let blamed = match evidence.is_breakdown() {
+            true => self.blamed(at.index, rule),
+            false => rule,
+        };
+        if !self.conduct.rules.contains(blamed) || is_known(rule) || is_known(blamed) {
             return Ok(());
         }
+        let rule = blamed;
         self.found.set(Some(Finding {
             rule,
             op_index: at.index,
             evidence,
         }));
         Err(Stop::Broken)
+    }
+
+    /// The rule about the circumstances of an operation, if it is checked: what breaks there may not break elsewhere.
+    fn blamed(&self, index: usize, rule: RuleId) -> RuleId {
+        let before = |&&(at, _): &&(usize, RuleId)| at <= index;
+        let latest = self.circumstances.iter().take_while(before).last();
+        match latest {
+            Some(&(_, blamed)) if self.conduct.rules.contains(blamed) => blamed,
+            _ => rule,
+        }
+    }
+
+    /// Counts exercises of the rule about the circumstances of the operation at `index`, if there is one.
+    pub fn count_circumstance(&self, index: usize) {
+        let before = |&&(at, _): &&(usize, RuleId)| at <= index;
+        if let Some(&(_, rule)) = self.circumstances.iter().take_while(before).last() {
+            self.ledger.count(rule);
+        }
     }
 
     /// A rule is broken in a way that makes everything after it meaningless.

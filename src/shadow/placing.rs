@@ -48,6 +48,7 @@ impl Shadow<'_> {
         self.write(&block, from);
         self.live += 1;
         self.live_bytes += block.size;
+        self.handed_out += block.size;
         self.blocks[slot as usize].0 = block;
     }
 

@@ -109,6 +109,22 @@ rule_ids! {
     UsableStable = "usable-stable",
     UsableDisjoint = "usable-disjoint",
     UsableWritable = "usable-writable",
+    // Memory over a long life.
+    BoundedSteady = "bounded-steady",
+    BoundedSawtooth = "bounded-sawtooth",
+    BoundedAligned = "bounded-aligned",
+    BoundedRealloc = "bounded-realloc",
+    BoundedFifo = "bounded-fifo",
+    // Fork, and what a process may meet with.
+    ForkSt = "fork-st",
+    ForkMtChild = "fork-mt-child",
+    ForkMtParent = "fork-mt-parent",
+    SignalInterrupt = "signal-interrupt",
+    NotCancellationPoint = "not-cancellation-point",
+    StackSmall = "stack-small",
+    ClosedDescriptors = "closed-descriptors",
+    NoProc = "no-proc",
+    AtexitUse = "atexit-use",
     // Threads.
     ThreadSafe = "thread-safe",
     HappensBefore = "happens-before",

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use crate::program::Call;
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A subject of which one thread at a time makes a call.
@@ -11,6 +12,18 @@ impl<S> Locked<S> {
     /// The subject, which nobody else has.
     pub fn new(subject: S) -> Locked<S> {
         Locked(Arc::new(Mutex::new(subject)))
+    }
+
+    /// How many there are of the same subject.
+    pub fn siblings(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+impl<S: 'static> Locked<S> {
+    /// Keeps all other threads out until what is returned is dropped.
+    pub fn hold(&'static self) -> Box<dyn Any> {
+        Box::new(lock(&self.0))
     }
 }
 

@@ -115,6 +115,10 @@ pub trait Subject {
     /// The thread that uses this one ends: the part of the destructor of thread-specific data that an allocator has, for
     /// subjects that can have none.
     fn leave(&mut self) {}
+    /// Whether a process may fork while other threads use siblings: it takes what the subject has registered for that.
+    fn survives_forks(&self) -> bool {
+        true
+    }
     /// The number of blocks the subject believes are live, if it counts them.
     fn live_blocks(&self) -> Option<usize> {
         None

@@ -20,6 +20,9 @@
 #define CHUNK ((size_t)1 << 20)
 #define SMALLEST 5 // 2^5 bytes with the header
 #define LARGEST 16 // 2^16
+#ifndef KEPT_FROM_CHILDREN
+#define KEPT_FROM_CHILDREN MAP_PRIVATE
+#endif
 
 // Lies right below every block. An aligned block inside a larger one names the larger as its origin.
 struct header {
@@ -44,7 +47,9 @@ __attribute__((unused)) static void core_unlock(void) { atomic_flag_clear(&core_
 
 // Both sides of a fork start with a heap at rest and the lock open.
 __attribute__((constructor)) static void core_start(void) {
+#ifndef IGNORES_FORKS
     pthread_atfork(core_lock, core_unlock, core_unlock);
+#endif
 }
 
 static struct header *header_of(void *block) { return (struct header *)block - 1; }
@@ -52,7 +57,7 @@ static struct header *header_of(void *block) { return (struct header *)block - 1
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 
 static void *core_map(size_t bytes) {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, KEPT_FROM_CHILDREN | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 

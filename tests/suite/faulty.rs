@@ -63,6 +63,8 @@ faulty! {
     footer_in_block breaks "metadata-inviolate", Short;
     wipes_neighbour breaks "content-stable", Long;
     never_frees breaks "free-makes-available", Long;
+    shared_with_children breaks "fork-st", Short;
+    maps_by_file breaks "not-cancellation-point", Short;
     size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
     keeps_lock breaks "no-stale-success" | "call-returns" | "calloc-wrap", Short;
     aborts_without_memory breaks "oom-returns-null", Long;

@@ -13,6 +13,7 @@ mod faulty;
 mod gate;
 mod hostile;
 mod interpreters;
+mod life;
 mod lockstep;
 mod mutants;
 mod odd_but_correct;

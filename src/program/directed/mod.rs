@@ -13,8 +13,10 @@ mod cpython;
 mod cpython_sources;
 mod exhaustion;
 mod failing;
+mod growth;
 mod huge;
 mod introspection;
+mod life;
 mod realloc;
 mod script;
 mod threads;
@@ -40,6 +42,8 @@ pub fn directed(vocabulary: &Vocabulary, seed: u64) -> Vec<Program> {
         exhaustion::programs,
         failing::programs,
         bounded::programs,
+        growth::programs,
+        life::programs,
         threads::programs,
         cpython::programs,
         cpython_sources::programs,

@@ -5,6 +5,7 @@
 //! they compare with. A candidate that broke such an expectation by its own doing would be taken for a proof.
 
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Slot};
+use crate::program::under::{Condition, Under};
 use std::collections::HashMap;
 
 /// The block of an operation without one.
@@ -34,6 +35,8 @@ pub struct Promises {
     fixed: Vec<bool>,
     /// Operations that expect what an earlier one did, with that one.
     witnesses: Vec<(usize, usize)>,
+    /// Whether other threads are at work, so that what breaks may take many attempts: repetitions stay.
+    racing: bool,
 }
 
 impl Promises {
@@ -54,11 +57,15 @@ impl Promises {
             needed: Vec::new(),
             fixed: Vec::new(),
             witnesses: Vec::new(),
+            racing: ops.iter().any(races),
         };
         if freedom == Freedom::All {
             promises.fixed = ops.iter().map(|op| op.expect != Expect::Any).collect();
         } else {
             promises.read(ops);
+        }
+        for (op, fixed) in ops.iter().zip(&mut promises.fixed) {
+            *fixed |= promises.racing && op.call == Call::Repeat;
         }
         promises
     }
@@ -148,6 +155,12 @@ impl Promises {
             .rposition(|&keep| keep)
             .map_or(0, |last| last + 1);
         let is_end_cut = keep[..kept_end].iter().all(|&keep| keep);
+        if self.racing && !is_end_cut {
+            let repeats = ops.iter().map(|op| op.call == Call::Repeat);
+            keep.iter_mut()
+                .zip(repeats)
+                .for_each(|(keep, repeats)| *keep |= repeats);
+        }
         if self.freedom == Freedom::All || is_end_cut {
             return;
         }
@@ -211,7 +224,13 @@ impl Promises {
 
 /// Whether what is expected of the operation depends on others.
 fn depends(op: &Op) -> bool {
-    op.call == Call::Bounded || !matches!(op.expect, Expect::Any | Expect::Null)
+    matches!(op.call, Call::Bounded | Call::Steady)
+        || !matches!(op.expect, Expect::Any | Expect::Null)
+}
+
+/// Whether other threads work beside the program from the operation on.
+fn races(op: &Op) -> bool {
+    Under::of(op).is_some_and(|under| under.condition == Condition::Threads)
 }
 
 /// Whether the operation makes memory short, or gives it back.

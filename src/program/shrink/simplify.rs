@@ -83,7 +83,12 @@ pub fn smaller_arguments(op: &Op) -> Vec<Op> {
     let with_a = |a| Op { a, ..*op };
     let with_b = |b| Op { b, ..*op };
     match op.call {
-        Call::Bounded | Call::Limit | Call::Schedule => Vec::new(),
+        Call::Bounded
+        | Call::Limit
+        | Call::Schedule
+        | Call::Sample
+        | Call::Steady
+        | Call::Under => Vec::new(),
         Call::Thread => (1..op.a).map(with_a).collect(),
         Call::Repeat => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),
         // 0 cancels a failure or a displacement, and dropping the operation does as much.

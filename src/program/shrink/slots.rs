@@ -15,8 +15,14 @@ pub fn separated(program: &Program) -> Program {
     let starts = repeat_starts(ops);
     let mut starts = starts.iter().peekable();
     let mut renamed = Vec::with_capacity(ops.len());
+    let mut at_fork = Vec::new();
 
     for (index, op) in ops.iter().enumerate() {
+        match op.call {
+            Call::Fork => at_fork = names.names.clone(),
+            Call::Wait => names.names = std::mem::take(&mut at_fork),
+            _ => {}
+        }
         while starts.next_if(|&&(_, end)| end <= index).is_some() {}
         let block = starts
             .peek()
@@ -131,6 +137,22 @@ mod tests {
                 "free p0",
                 "p1 = realloc null 2",
                 "p1 = realloc p1 3"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_child_does_leaves_the_names_of_its_parent() {
+        assert_eq!(
+            separate("p0 = malloc 1\nfork\nfree p0\np0 = malloc 2\nwait\nfree p0\np0 = malloc 3"),
+            [
+                "p0 = malloc 1",
+                "fork",
+                "free p0",
+                "p1 = malloc 2",
+                "wait",
+                "free p0",
+                "p2 = malloc 3"
             ]
         );
     }

@@ -41,6 +41,16 @@ fail syscall any 1
 fail syscall mmap from 2
 fail syscall brk some 7
 fail syscall none
+sample 1000
+steady 524288
+fork
+wait
+under threads 4
+under signals 100
+under cancellation
+under closed descriptors
+under no proc
+under exit
 schedule shaken 7
 thread 2
 p10 = malloc 1

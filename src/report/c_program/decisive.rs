@@ -1,6 +1,7 @@
 //! The guilty operation, and the one question whose answer is the break.
 
 use super::helpers::Need;
+use super::life;
 use super::translate::{Block, Translator, number};
 use crate::program::{Call, Expect, NO_SLOT, Op, Slot};
 use crate::report::evidence::gave_block;
@@ -41,6 +42,7 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
         Evidence::Died { death, moment, .. } => died(t, index, op, death, moment),
         Evidence::Output { .. } => output(t, index, op),
         Evidence::Growth { allowed, .. } => growth(t, index, op, allowed),
+        Evidence::Climb { allowed, .. } => life::climbs(t, allowed),
         Evidence::Requests { .. } | Evidence::Library { .. } => false,
     }
 }
@@ -304,7 +306,7 @@ fn errno(
     let name = name(t, op);
     let mut guard = String::new();
     if let Some(gave) = call_into_q(t, op) {
-        if let Some(outcome) = t.case.outcomes.get(index) {
+        if let Some(outcome) = t.case.outcome(index) {
             guard = match gave_block(op, outcome) {
                 true => format!("{} && ", gave.yes),
                 false => format!("{} && ", gave.no),

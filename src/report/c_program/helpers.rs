@@ -1,6 +1,8 @@
 //! The parts of a C program that do not depend on the program it shows: small functions and variables, each put in
 //! only if it is used.
 
+use super::life;
+
 /// Something a C program may need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
@@ -42,6 +44,16 @@ pub enum Need {
     Provider,
     /// `fork` and `wait`.
     Child,
+    /// `wait_for_child()`.
+    WaitForChild,
+    /// `sample(every)` and `climbs(field, allowed)`.
+    Samples,
+    /// `disturb(micros)`.
+    Disturb,
+    /// `pthread_cancel`.
+    Cancel,
+    /// `hide_proc()`.
+    HideProc,
 }
 
 impl Need {
@@ -69,7 +81,10 @@ impl Need {
             Need::Signals => &["signal.h"],
             Need::Capture => &["fcntl.h"],
             Need::Provider => &["dlfcn.h", "string.h"],
-            Need::Child => &["sys/wait.h"],
+            Need::Child | Need::WaitForChild => &["sys/wait.h"],
+            Need::Disturb => &["signal.h", "sys/time.h"],
+            Need::Cancel => &["pthread.h"],
+            Need::HideProc => &["sched.h", "sys/mount.h"],
             _ => &[],
         }
     }
@@ -78,7 +93,7 @@ impl Need {
     pub fn needs(self) -> &'static [Need] {
         match self {
             Need::Limit => &[Need::Memory],
-            Need::Start => &[Need::Memory],
+            Need::Start | Need::Samples => &[Need::Memory],
             Need::Signals => &[Need::Doing],
             _ => &[],
         }
@@ -107,7 +122,11 @@ impl Need {
             Need::Signals => SIGNALS,
             Need::Capture => CAPTURE,
             Need::Provider => PROVIDER,
-            Need::Child => "",
+            Need::Child | Need::Cancel => "",
+            Need::WaitForChild => life::WAIT_FOR_CHILD,
+            Need::Samples => life::SAMPLES,
+            Need::Disturb => life::DISTURB,
+            Need::HideProc => life::HIDE_PROC,
         }
     }
 }

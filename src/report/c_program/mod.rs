@@ -7,6 +7,7 @@
 mod decisive;
 mod functions;
 mod helpers;
+mod life;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -
 fn can_be_said(op: &Op) -> bool {
     match op.call {
         Call::FailRaw | Call::FailArena | Call::ShiftArena | Call::Thread => false,
+        Call::Under => life::can_be_said(op),
         Call::FailSyscall => Failing::of(op)
             .is_none_or(|failing| failing.number == 1 && failing.which != Which::Some),
         _ => true,
@@ -79,6 +81,7 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
             death: Death::Exit { .. },
             ..
         } => run_in_child(t),
+        Evidence::Died { .. } if life::is_mute(case.finding.rule) => run_in_child(t),
         // What damages blocks may damage the allocator's own books first, in a process that began in another way.
         Evidence::Died { .. }
         | Evidence::BadAddress { .. }
@@ -101,6 +104,7 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
     for &step in steps {
         add_step(t, step)?;
     }
+    life::end_child(t);
     Some(())
 }
 

@@ -470,6 +470,80 @@ fn memory_that_grows() {
 }
 
 #[test]
+fn memory_that_grows_on_and_on() {
+    let climb = || Evidence::Climb {
+        what: crate::shadow::Measured::Resident,
+        bytes: 1 << 30,
+        allowed: 1 << 20,
+        samples: Vec::new(),
+    };
+    let sample = Op::new(Call::Sample, NO_SLOT, 100, 0);
+    let steady = Op::new(Call::Steady, NO_SLOT, 1 << 20, 0);
+    let repeat = |length| Op::new(Call::Repeat, NO_SLOT, 9_999, length);
+    let ops = [malloc(0, 9000), FREE, sample, repeat(3), steady];
+    not_shown(RuleId::BoundedSteady, &ops, &[], climb());
+    let ops = [malloc(0, 9000), sample, repeat(2), steady];
+    shown(RuleId::BoundedSteady, &ops, &[], climb(), "rise on and on");
+}
+
+#[test]
+fn children() {
+    let fork = Op::new(Call::Fork, NO_SLOT, 0, 0);
+    let wait = Op::new(Call::Wait, NO_SLOT, 0, 0);
+    let damage = Evidence::Contents {
+        slot: 0,
+        address: 0x1000,
+        size: 100,
+        offset: 0,
+        stored: 1,
+        found: 2,
+    };
+    let ops = [MALLOC, fork, FREE, malloc(1, 100), wait];
+    not_shown(RuleId::ForkSt, &ops, &[], damage);
+    let died = || Evidence::Died {
+        death: Death::Signal {
+            signal: libc::SIGSEGV,
+            address: None,
+        },
+        moment: Moment::Call,
+        said: String::new(),
+    };
+    let ops = [MALLOC, fork, FREE];
+    not_shown(RuleId::ForkSt, &ops, &[], died());
+    // A block that is used after it was freed: the C library aborts.
+    let again = Op::new(Call::Free, 0, 0, 0);
+    let ops = [malloc(0, 300_000), fork, FREE, again];
+    shown(RuleId::ForkSt, &ops, &[], died(), "signal");
+}
+
+#[test]
+fn circumstances() {
+    use crate::program::{Condition, Under};
+    let died = |death| Evidence::Died {
+        death,
+        moment: Moment::Call,
+        said: String::new(),
+    };
+    for (condition, number, rule) in [
+        (Condition::Signals, 100, RuleId::SignalInterrupt),
+        (Condition::Cancellation, 0, RuleId::NotCancellationPoint),
+        (Condition::ClosedDescriptors, 0, RuleId::ClosedDescriptors),
+        (Condition::NoProc, 0, RuleId::NoProc),
+    ] {
+        let under = Under { condition, number };
+        for death in [
+            Death::Exit { status: 0 },
+            Death::Signal {
+                signal: libc::SIGABRT,
+                address: None,
+            },
+        ] {
+            not_shown(rule, &[under.op(), malloc(0, 1 << 20)], &[], died(death));
+        }
+    }
+}
+
+#[test]
 fn a_limit_on_memory() {
     let limit = |bytes| Op::new(Call::Limit, NO_SLOT, bytes, 0);
     let errno = Evidence::Errno {

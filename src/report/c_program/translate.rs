@@ -3,6 +3,7 @@
 
 use super::functions::Function;
 use super::helpers::Need;
+use super::life;
 use crate::program::{Call, Failing, NO_SLOT, Op, Slot, Syscall, Which};
 use crate::report::evidence::gave_block;
 use crate::shadow::Case;
@@ -40,7 +41,9 @@ pub struct Block {
 /// Operations on their way to being C.
 pub struct Translator<'a> {
     pub(super) case: &'a Case,
-    held: HashMap<Slot, Held>,
+    pub(super) held: HashMap<Slot, Held>,
+    /// What the parent has while a child is at work.
+    pub(super) at_fork: Option<HashMap<Slot, Held>>,
     array: bool,
     /// The number of slots.
     slots: u32,
@@ -65,6 +68,7 @@ impl<'a> Translator<'a> {
         Translator {
             case,
             held: HashMap::new(),
+            at_fork: None,
             array: has_runs || used.len() > NAMED_SLOTS,
             slots: used.last().map_or(0, |slot| slot + 1),
             usable_slots: BTreeSet::new(),
@@ -284,7 +288,7 @@ impl<'a> Translator<'a> {
     /// Whether the operation at this position gives its slot a block; if nobody knows, it does unless it asks for
     /// more than there can be.
     pub fn succeeds(&self, index: usize, op: &Op) -> bool {
-        match self.case.outcomes.get(index) {
+        match self.case.outcome(index) {
             Some(outcome) => gave_block(op, outcome),
             None => op.size().is_some_and(|size| size < 1 << 47),
         }
@@ -340,6 +344,7 @@ impl<'a> Translator<'a> {
         if self.is_skipped(op) {
             return;
         }
+        life::add(self, op);
         let variable = self.variable(op.slot);
         let byte = Self::byte(index, op.slot).to_string();
         for line in self.statements(index, op, &variable, &byte) {

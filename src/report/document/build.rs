@@ -1,8 +1,8 @@
 //! From the result of a check to its document.
 
 use super::{
-    Answer, Document, Finding, HeapMap, Line, Phase, Rule, RuleVerdict, Shown, Subject, TOOL,
-    VERSION,
+    Answer, Document, Finding, HeapMap, Line, Phase, Rule, RuleVerdict, Series, Shown, Subject,
+    TOOL, VERSION,
 };
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
@@ -146,6 +146,7 @@ fn finding(report: &Report<'_>, index: usize, case: &Case) -> Finding {
         program: trace::text(report, case),
         listing: listing::lines(case).into_iter().map(line).collect(),
         heap: HeapMap::of(case),
+        series: Series::of(case),
         replay: commands::again(report.result, case, trace.as_deref()),
         compile: c
             .is_some()

@@ -258,7 +258,11 @@ impl Focus {
 fn history(case: &Case) -> Vec<(String, Live)> {
     let guilty = case.finding.op_index;
     let ops = &case.program.ops;
-    if ops.iter().any(|op| op.call == Call::Repeat) || case.outcomes.len() < guilty {
+    if ops
+        .iter()
+        .any(|op| matches!(op.call, Call::Repeat | Call::Fork))
+        || case.outcomes.len() < guilty
+    {
         return Vec::new();
     }
     let mut live = Live::new();

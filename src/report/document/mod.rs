@@ -7,10 +7,12 @@ mod build;
 mod heap;
 #[cfg(test)]
 mod schema;
+mod series;
 
 use crate::spec::Level;
 pub use heap::{Block, Frame, HeapMap, Mark};
 use serde::Serialize;
+pub use series::Series;
 use std::collections::BTreeMap;
 
 #[cfg(test)]
@@ -220,6 +222,9 @@ pub struct Finding {
     /// The blocks around the one in question; none if the finding is not about a place in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heap: Option<HeapMap>,
+    /// What was measured; none if the finding is not about growth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
     /// The command that shows it again.
     pub replay: String,
     /// The command that compiles the C program and runs it on the subject.

@@ -3,6 +3,7 @@
 //! The templates are compiled and checked with the program. What they show is prepared here and in `picture`; the script
 //! only filters, copies and opens, so that the page is whole without it.
 
+mod curve;
 mod picture;
 
 use super::document::{
@@ -11,6 +12,7 @@ use super::document::{
 use super::words::thousands;
 use crate::spec::Level;
 use askama::Template;
+use curve::Curve;
 use picture::Picture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -62,6 +64,7 @@ struct FindingView<'a> {
     /// Whether the link of what is known goes to the web: nothing else becomes one.
     is_web: bool,
     picture: Option<Picture>,
+    curve: Option<Curve>,
 }
 
 /// The rules under one heading.
@@ -210,6 +213,7 @@ fn findings<'a>(index: usize, entry: &'a Entry, document: &'a Document) -> Vec<F
                     .and_then(|known| known.link.as_deref())
                     .is_some_and(is_web),
                 picture: finding.heap.as_ref().map(Picture::of),
+                curve: finding.series.as_ref().map(Curve::of),
             })
         })
         .collect();

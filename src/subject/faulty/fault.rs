@@ -425,6 +425,64 @@ faults! {
         /// an allocation writes a cookie at the end of the small block whose usable size was asked last
         SlackHoldsCookie = "slack-holds-cookie",
     }
+    BoundedSteady {
+        /// every 1024th free loses the block
+        FreeLosesOneIn1024 = "free-loses-one-in-1024",
+    }
+    BoundedSawtooth {
+        /// of more than 90 spans every 64th that no longer holds a live block is lost
+        EmptiedSpanLost = "emptied-span-lost",
+    }
+    BoundedAligned {
+        /// what is mapped to align a block to more than a page is not unmapped with the block
+        AlignmentSlackLost = "alignment-slack-lost",
+    }
+    BoundedRealloc {
+        /// every 256th realloc loses the old block if it moves
+        ReallocLosesOneIn256 = "realloc-loses-one-in-256",
+    }
+    BoundedFifo {
+        /// every 32nd mapped block that is freed while a younger one is live is lost
+        OlderMappingLost = "older-mapping-lost",
+    }
+    ForkSt {
+        /// small blocks lie in memory that a child shares with its parent
+        ChildStoresInParent = "child-stores-in-parent",
+        /// which small blocks are free is written in memory that a child shares with its parent
+        ChildFreesInParent = "child-frees-in-parent",
+    }
+    ForkMtChild {
+        /// a child begins with the lock taken if another thread had it when it was made
+        ForkIgnoresLock = "fork-ignores-lock",
+    }
+    ForkMtParent {
+        /// who forks among threads keeps the lock that it took for that
+        ForkKeepsLock = "fork-keeps-lock",
+    }
+    SignalInterrupt {
+        /// a mapping waits for a moment first, and takes a signal that comes meanwhile for want of memory
+        InterruptionIsNoMemory = "interruption-is-no-memory",
+    }
+    NotCancellationPoint {
+        /// a mapping opens and closes a file
+        MappingOpensFile = "mapping-opens-file",
+    }
+    StackSmall {
+        /// a mapping takes 128 KiB of stack
+        MappingNeedsStack = "mapping-needs-stack",
+    }
+    ClosedDescriptors {
+        /// a mapping aborts if standard error cannot be written
+        MappingNeedsStderr = "mapping-needs-stderr",
+    }
+    NoProc {
+        /// a mapping aborts if there is nothing in /proc
+        MappingNeedsProc = "mapping-needs-proc",
+    }
+    AtexitUse {
+        /// a handler of its own, registered with atexit, leaves nothing to allocate from
+        GoneAtExit = "gone-at-exit",
+    }
 }
 
 impl Fault {
@@ -447,6 +505,12 @@ impl Fault {
             Fault::PurgesLivePage => &[RuleId::ReallocContent, RuleId::ReallocBounds],
             // Whoever waits while memory is short is not told NULL, and whoever waits later is told nothing either.
             Fault::FailureKeepsLock => &[RuleId::OomReturnsNull, RuleId::CallReturns],
+            // What the child freed is no block any more, and is asked about.
+            Fault::ChildFreesInParent => {
+                &[RuleId::UsableGe, RuleId::ForkMtChild, RuleId::ForkMtParent]
+            }
+            // Other threads do not help against that.
+            Fault::ChildStoresInParent => &[RuleId::ForkMtChild, RuleId::ForkMtParent],
             Fault::ReallocFreesOnFailure => &[RuleId::UsableGe, RuleId::ReallocContent],
             _ => &[],
         }

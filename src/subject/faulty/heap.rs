@@ -228,7 +228,9 @@ impl Faulty {
         }
         // SAFETY: both blocks are live, and `copied` is within both but for a fault.
         unsafe { ptr::copy(block, new, self.copied(found, new, size)) };
-        if !self.has(Fault::ReallocForgetsOld) {
+        let lost = self.has(Fault::ReallocForgetsOld)
+            || self.has(Fault::ReallocLosesOneIn256) && self.seen.reallocs.is_multiple_of(256);
+        if !lost {
             self.release(block);
         }
         new

@@ -1,6 +1,7 @@
 //! Blocks mapped one by one: those larger than the largest class, or aligned to more than a page.
 
 use super::Fault;
+use super::habits::before_mapping;
 use super::sys::{self, PAGE};
 use super::table::Table;
 use std::ptr;
@@ -25,6 +26,8 @@ pub(super) struct Large {
     fault: Option<Fault>,
     /// How many blocks were asked for.
     asked: u64,
+    /// How many were freed while a younger one was live.
+    older: u64,
     /// The youngest block, if it is live.
     youngest: *mut u8,
     /// The block freed last and its bytes, if it is kept.
@@ -39,6 +42,7 @@ impl Large {
             moves,
             fault,
             asked: 0,
+            older: 0,
             youngest: ptr::null_mut(),
             kept: (ptr::null_mut(), 0),
             mapping_failed: false,
@@ -88,8 +92,11 @@ impl Large {
     /// Gives a live block back to the kernel.
     pub(super) fn release(&mut self, block: *mut u8, known: Mapped) {
         self.forget(block);
+        self.older += u64::from(!self.youngest.is_null());
         match self.fault {
             Some(Fault::MappedNeverReturned) => {}
+            Some(Fault::OlderMappingLost)
+                if !self.youngest.is_null() && self.older.is_multiple_of(32) => {}
             Some(Fault::FreeShowsUnmapErrno) => sys::unmap_showing_errno(block, known.len),
             Some(Fault::CallocTrustsKeptMapping | Fault::CallocTrustsFailedDiscard) => {
                 if self.fault == Some(Fault::CallocTrustsFailedDiscard) {
@@ -159,6 +166,13 @@ impl Large {
     fn map(&mut self, len: usize, alignment: usize) -> *mut u8 {
         if self.kept.1 == len && alignment <= PAGE {
             return std::mem::take(&mut self.kept).0;
+        }
+        if !before_mapping(self.fault) {
+            return ptr::null_mut();
+        }
+        if self.fault == Some(Fault::AlignmentSlackLost) && alignment > PAGE {
+            let base = sys::map(len.saturating_add(alignment));
+            return base.map_addr(|address| address.next_multiple_of(alignment));
         }
         let guard = self.guard();
         let block = sys::map_aligned(len + guard, alignment);

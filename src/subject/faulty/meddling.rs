@@ -110,6 +110,10 @@ impl Faulty {
                 self.seen.frees = frees;
                 true
             }
+            Some(Fault::FreeLosesOneIn1024) if frees.is_multiple_of(1024) => {
+                self.seen.frees = frees;
+                true
+            }
             Some(Fault::FreeDoesNothing) => true,
             Some(Fault::FreeClobbersErrno) if matches!(found, Found::Mapped(_)) => {
                 sys::set_errno(libc::EINVAL);

@@ -14,6 +14,8 @@
 mod classes;
 mod entry;
 pub(super) mod fault;
+mod forking;
+mod habits;
 mod heap;
 mod large;
 mod meddling;
@@ -27,6 +29,7 @@ pub(super) mod table;
 mod tests;
 
 pub use fault::Fault;
+pub use forking::surviving_forks;
 use large::Large;
 use pool::Pool;
 use quarantine::Quarantine;
@@ -117,6 +120,9 @@ impl Faulty {
     }
 
     fn with(variant: Variant, fault: Option<Fault>) -> Faulty {
+        if fault == Some(Fault::GoneAtExit) {
+            habits::expect_exit();
+        }
         Faulty {
             fault,
             variant,

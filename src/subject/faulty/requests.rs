@@ -3,7 +3,7 @@
 use super::heap::{MAX_REQUEST, MODEST};
 use super::meddling::HEADER;
 use super::sys::{self, crash, set_errno};
-use super::{Fault, Faulty, Variant};
+use super::{Fault, Faulty, Variant, habits};
 use libc::{EINVAL, ENOMEM};
 use std::ptr;
 
@@ -21,6 +21,9 @@ impl Faulty {
     #[inline]
     pub(super) fn enter(&mut self) {
         self.seen.calls += 1;
+        if self.has(Fault::GoneAtExit) {
+            habits::crash_at_exit();
+        }
         if self.seen.locked {
             loop {
                 std::hint::spin_loop();

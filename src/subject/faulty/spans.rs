@@ -103,18 +103,25 @@ pub(super) struct Spans {
     spare: u16,
     fault: Option<Fault>,
     exhausted: [bool; COUNT],
+    /// How many were emptied.
+    emptied: u64,
 }
 
 impl Spans {
     pub(super) fn new(fault: Option<Fault>) -> Spans {
+        let spans = Region::hold(MAX_SPANS * size_of::<Span>());
+        if fault == Some(Fault::ChildFreesInParent) {
+            spans.share();
+        }
         Spans {
             index: Table::new(MAX_SPANS.ilog2() + 1),
-            spans: Region::hold(MAX_SPANS * size_of::<Span>()),
+            spans,
             count: 0,
             open: [NONE; COUNT],
             spare: NONE,
             fault,
             exhausted: [false; COUNT],
+            emptied: 0,
         }
     }
 
@@ -195,7 +202,13 @@ impl Spans {
         let span = self.span(id);
         if span.live() == 0 && span.next != NONE {
             self.unlink(id);
-            self.retire(id);
+            self.emptied += 1;
+            let lost = self.fault == Some(Fault::EmptiedSpanLost)
+                && self.count > 90
+                && self.emptied.is_multiple_of(64);
+            if !lost {
+                self.retire(id);
+            }
         }
     }
 
@@ -252,6 +265,9 @@ impl Spans {
             }
             return false;
         }
+        if self.fault == Some(Fault::ChildFreesInParent) {
+            sys::share(notes, Span::notes_len(capacity));
+        }
         let id = self.spare;
         let span = self.span(id);
         span.notes = notes.cast();
@@ -276,6 +292,9 @@ impl Spans {
         let base = sys::map_aligned(SPAN, SPAN);
         if base.is_null() {
             return false;
+        }
+        if self.fault == Some(Fault::ChildStoresInParent) {
+            sys::share(base, SPAN);
         }
         let id = self.count;
         self.count += 1;

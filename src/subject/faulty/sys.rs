@@ -84,6 +84,13 @@ pub(super) fn move_pages(from: *mut u8, to: *mut u8, len: usize) -> bool {
     keeping_errno(|| unsafe { libc::mremap(from.cast(), len, len, flags, to) }) != libc::MAP_FAILED
 }
 
+/// Makes whole pages, which are zeroed, the same for this process and the children it will have.
+pub(super) fn share(base: *mut u8, len: usize) {
+    let flags = libc::MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | libc::MAP_FIXED;
+    // SAFETY: callers own the pages, in which nothing is stored yet.
+    keeping_errno(|| unsafe { libc::mmap(base.cast(), len, PROT_READ | PROT_WRITE, flags, -1, 0) });
+}
+
 /// Drops the contents of whole pages: they read as zero from now on.
 pub(super) fn discard(base: *mut u8, len: usize) {
     // SAFETY: callers own the pages.
@@ -149,6 +156,11 @@ impl Region {
             "no address space for the allocator's tables"
         );
         Region { base, len }
+    }
+
+    /// Makes it the same for this process and the children it will have.
+    pub(super) fn share(&self) {
+        share(self.base, self.len);
     }
 
     /// The first byte.

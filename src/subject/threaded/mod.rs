@@ -253,6 +253,10 @@ impl Subject for Threaded {
         self.heap().beneath.provides(call)
     }
 
+    fn survives_forks(&self) -> bool {
+        false
+    }
+
     unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
         self.enter(false);
         self.allocate(size, false)

@@ -11,13 +11,13 @@ use super::*;
 use libc::{ENOENT, EOVERFLOW};
 
 /// Whether a fault shows in a subject that has it and not in the sound one.
-fn shows(fault: Fault, symptom: impl Fn(&mut Faulty) -> bool) {
+pub(super) fn shows(fault: Fault, symptom: impl Fn(&mut Faulty) -> bool) {
     assert!(!symptom(&mut Faulty::new(None)), "{fault}: without it");
     assert!(symptom(&mut Faulty::new(Some(fault))), "{fault}: with it");
 }
 
 /// As [`shows`], of a fault by which the process ends.
-fn ends(fault: Fault, calls: impl Fn(&mut Faulty)) {
+pub(super) fn ends(fault: Fault, calls: impl Fn(&mut Faulty)) {
     shows(fault, |subject| fate(|| calls(subject)) != 42);
 }
 

@@ -1,12 +1,14 @@
 //! The sound variants keep a small model of all rules at once.
 
 mod each_fault;
+mod life;
 
 use super::*;
 use crate::program::Call;
 use crate::spec::RuleId;
 use crate::subject::Subject;
 use libc::{EINVAL, ENOMEM};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What the tests set `errno` to before a call.

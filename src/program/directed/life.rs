@@ -1,0 +1,155 @@
+//! What a process may meet with: children, signals, small stacks, closed descriptors.
+
+use super::script::{Kit, Script};
+use crate::program::op::{Call, Expect, Op, Program, Slot};
+use crate::program::under::{Condition, Under};
+use crate::spec::RuleId;
+
+/// Sizes of blocks, of every kind that allocators treat in a way of its own.
+const SIZES: [u64; 7] = [16, 100, 1000, 5000, 40_000, 300_000, 2 << 20];
+/// Random operations that a child makes.
+const OPERATIONS: usize = 400;
+
+pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    for size in SIZES {
+        children(kit, size, out);
+    }
+    random_child(kit, out);
+    children_among_threads(kit, out);
+    circumstances(kit, out);
+}
+
+/// How many children a process of several threads has.
+const CHILDREN: u64 = 40;
+
+/// While other threads are at work, one child after another does anything.
+fn children_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    for (number, rule) in [
+        (1, RuleId::ForkMtChild),
+        (2, RuleId::ForkMtChild),
+        (3, RuleId::ForkMtParent),
+        (4, RuleId::ForkMtParent),
+    ] {
+        let seed = kit.seed.wrapping_mul(31).wrapping_add(number << 32);
+        let random = Program::random(seed, kit.vocabulary, OPERATIONS).ops;
+        let (before, child) = random.split_at(OPERATIONS / 4);
+        let threads = Under {
+            condition: Condition::Threads,
+            number: 4,
+        };
+        let mut script = Script::new(rule);
+        before.iter().for_each(|&op| script.add(op));
+        script.add(threads.op());
+        let start = script.here();
+        script.direct(Call::Fork, 0, 0);
+        child.iter().for_each(|&op| script.add(op));
+        script.direct(Call::Wait, 0, 0);
+        let own = script.mallocs(8, 100 * number);
+        script.free_all(&own);
+        script.repeat_from(start, CHILDREN - 1);
+        script.sweep();
+        out.push(script.finish());
+    }
+}
+
+/// Every call, with blocks of every size, in circumstances that change nothing about it.
+fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    for (condition, number, rule) in [
+        (Condition::Signals, 100, RuleId::SignalInterrupt),
+        (Condition::Cancellation, 0, RuleId::NotCancellationPoint),
+        (Condition::Stack, 64 << 10, RuleId::StackSmall),
+        (Condition::ClosedDescriptors, 0, RuleId::ClosedDescriptors),
+        (Condition::NoProc, 0, RuleId::NoProc),
+        (Condition::Exit, 0, RuleId::AtexitUse),
+    ] {
+        let under = Under { condition, number }.op();
+        let mut script = Script::new(rule);
+        // In a fresh process, in which everything is done for the first time.
+        script.add(under);
+        every_call(kit, &mut script, Expect::Any);
+        out.push(script.finish());
+        if condition == Condition::Stack {
+            continue;
+        }
+        let mut script = Script::new(rule);
+        every_call(kit, &mut script, Expect::Any);
+        script.add(under);
+        let start = script.here();
+        every_call(kit, &mut script, Expect::AsEarlier);
+        script.repeat_from(
+            start,
+            if condition == Condition::Signals {
+                60
+            } else {
+                4
+            },
+        );
+        out.push(script.finish());
+    }
+}
+
+fn every_call(kit: &Kit<'_>, script: &mut Script, expect: Expect) {
+    for size in SIZES {
+        let mut made = Vec::new();
+        for request in kit.requests(size) {
+            made.push(script.make(request));
+            script.expect(expect);
+        }
+        for &slot in &made {
+            script.realloc(slot, size + size / 2);
+            script.ask(kit, slot);
+        }
+        script.free_all(&made);
+    }
+    if kit.has(Call::Trim) {
+        script.direct(Call::Trim, 0, 0);
+    }
+}
+
+/// A child frees some of its parent's blocks, resizes others and makes its own in their place. Then the parent does the
+/// same.
+fn children(kit: &Kit<'_>, size: u64, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::ForkSt);
+    let count = if size > 100_000 { 4 } else { 24 };
+    let slots = script.mallocs(count, size);
+    let freed = script.mallocs(count, size);
+    script.free_all(&freed);
+    script.direct(Call::Fork, 0, 0);
+    use_blocks(kit, &mut script, &slots, size);
+    script.direct(Call::Wait, 0, 0);
+    use_blocks(kit, &mut script, &slots, size);
+    script.sweep();
+    out.push(script.finish());
+}
+
+fn use_blocks(kit: &Kit<'_>, script: &mut Script, slots: &[Slot], size: u64) {
+    let (freed, kept) = slots.split_at(slots.len() / 2);
+    script.free_all(freed);
+    for &slot in kept.iter().step_by(2) {
+        script.realloc(slot, size + size / 2);
+    }
+    let mut made = script.mallocs(slots.len(), size);
+    for request in kit.requests(size) {
+        made.push(script.make(request));
+    }
+    script.sweep();
+    script.free_all(&made);
+}
+
+/// A child does anything.
+fn random_child(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    for number in 0..4 {
+        let seed = kit.seed.wrapping_mul(31).wrapping_add(number);
+        let random = Program::random(seed, kit.vocabulary, OPERATIONS).ops;
+        let (before, child) = random.split_at(OPERATIONS / 2);
+        let mut script = Script::new(RuleId::ForkSt);
+        let add = |script: &mut Script, ops: &[Op]| ops.iter().for_each(|&op| script.add(op));
+        add(&mut script, before);
+        script.direct(Call::Fork, 0, 0);
+        add(&mut script, child);
+        script.direct(Call::Wait, 0, 0);
+        add(&mut script, child);
+        script.sweep();
+        out.push(script.finish());
+    }
+}

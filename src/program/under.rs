@@ -1,0 +1,270 @@
+//! Circumstances that a program runs in, and the rule that speaks of them.
+//!
+//! Most programs run in a process of one thread that nobody disturbs. One operation, `under signals 100`, changes that
+//! to the end of the program. What breaks under such circumstances, and does not without them, breaks their rule.
+
+use super::op::{Call, NO_SLOT, Op, Program};
+use crate::spec::RuleId;
+use std::fmt;
+
+/// A kind of circumstances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Condition {
+    /// So many other threads make and free blocks of their own meanwhile.
+    Threads,
+    /// A signal comes every so many microseconds; its handler does nothing.
+    Signals,
+    /// The program runs on a stack of so many bytes.
+    Stack,
+    /// The thread is to end at the next cancellation point.
+    Cancellation,
+    /// Standard input, standard output and standard error are closed.
+    ClosedDescriptors,
+    /// There is nothing in `/proc`.
+    NoProc,
+    /// The process is ending: handlers registered with `atexit` run.
+    Exit,
+}
+
+impl Condition {
+    /// Every one of them.
+    pub const ALL: [Condition; 7] = [
+        Condition::Threads,
+        Condition::Signals,
+        Condition::Stack,
+        Condition::Cancellation,
+        Condition::ClosedDescriptors,
+        Condition::NoProc,
+        Condition::Exit,
+    ];
+
+    /// The rules about circumstances: fork and all of these.
+    pub const RULES: [RuleId; 9] = [
+        RuleId::ForkSt,
+        RuleId::ForkMtChild,
+        RuleId::ForkMtParent,
+        RuleId::SignalInterrupt,
+        RuleId::StackSmall,
+        RuleId::NotCancellationPoint,
+        RuleId::ClosedDescriptors,
+        RuleId::NoProc,
+        RuleId::AtexitUse,
+    ];
+
+    /// The words used in traces, after which comes the number, if there is one.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Condition::Threads => "threads",
+            Condition::Signals => "signals",
+            Condition::Stack => "stack",
+            Condition::Cancellation => "cancellation",
+            Condition::ClosedDescriptors => "closed descriptors",
+            Condition::NoProc => "no proc",
+            Condition::Exit => "exit",
+        }
+    }
+
+    /// Whether a number belongs to it.
+    const fn has_number(self) -> bool {
+        matches!(
+            self,
+            Condition::Threads | Condition::Signals | Condition::Stack
+        )
+    }
+
+    /// The rule that says that they change nothing. Of other threads alone no rule here speaks.
+    const fn rule(self) -> Option<RuleId> {
+        match self {
+            Condition::Threads => None,
+            Condition::Signals => Some(RuleId::SignalInterrupt),
+            Condition::Stack => Some(RuleId::StackSmall),
+            Condition::Cancellation => Some(RuleId::NotCancellationPoint),
+            Condition::ClosedDescriptors => Some(RuleId::ClosedDescriptors),
+            Condition::NoProc => Some(RuleId::NoProc),
+            Condition::Exit => Some(RuleId::AtexitUse),
+        }
+    }
+}
+
+/// What one `under` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Under {
+    /// The circumstances.
+    pub condition: Condition,
+    /// How many threads, microseconds or bytes; 0 where there is no number.
+    pub number: u64,
+}
+
+impl Under {
+    /// What the operation says; `None` if it says nothing, or is of another kind.
+    pub fn of(op: &Op) -> Option<Under> {
+        let condition = *Condition::ALL.get(usize::try_from(op.b).ok()?)?;
+        let is_right = condition.has_number() == (op.a != 0);
+        (op.call == Call::Under && is_right).then_some(Under {
+            condition,
+            number: op.a,
+        })
+    }
+
+    /// The operation that says so.
+    pub const fn op(self) -> Op {
+        Op::new(
+            Call::Under,
+            NO_SLOT,
+            self.number,
+            self.condition as u8 as u64,
+        )
+    }
+
+    /// Reads what follows `under`; `None` if that is something else.
+    pub fn parse<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Op> {
+        let first = words.next()?;
+        let named = |condition: &Condition| condition.as_str().split(' ').next() == Some(first);
+        let condition = Condition::ALL.into_iter().find(named)?;
+        for word in condition.as_str().split(' ').skip(1) {
+            words.next().filter(|next| *next == word)?;
+        }
+        let number = match condition.has_number() {
+            false => 0,
+            true => {
+                let word = words.next()?;
+                let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+                word.parse().ok().filter(|&it: &u64| digits && it > 0)?
+            }
+        };
+        Some(Under { condition, number }.op())
+    }
+}
+
+impl fmt::Display for Under {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.condition.as_str())?;
+        if self.condition.has_number() {
+            write!(f, " {}", self.number)?;
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    /// Whether other threads work beside it at some time.
+    pub fn is_among_threads(&self) -> bool {
+        let under = self.ops.iter().filter_map(Under::of);
+        under
+            .map(|under| under.condition)
+            .any(|condition| condition == Condition::Threads)
+    }
+
+    /// Whether the operation at `index` is one that a child makes.
+    pub fn is_in_child(&self, index: usize) -> bool {
+        let mut before = self.ops.iter().take(index + 1);
+        let last = before.rfind(|op| matches!(op.call, Call::Fork | Call::Wait));
+        last.is_some_and(|op| op.call == Call::Fork) && self.ops[index].call != Call::Fork
+    }
+
+    /// The rules about the circumstances of operations, each with the position from which on it is the one to blame for
+    /// what breaks and would not otherwise.
+    pub fn circumstances(&self) -> Vec<(usize, RuleId)> {
+        let threads = self.is_among_threads();
+        let mut found = Vec::new();
+        for (index, op) in self.ops.iter().enumerate() {
+            let (at, rule) = match op.call {
+                Call::Under => (index, Under::of(op).and_then(|it| it.condition.rule())),
+                Call::Fork if threads => {
+                    // Whoever comes to what is repeated again has forked before.
+                    let again = self.ops[index..].iter().enumerate();
+                    let again = again
+                        .filter(|(_, op)| op.call == Call::Repeat)
+                        .map(|(offset, op)| (index + offset).saturating_sub(op.b as usize))
+                        .find(|&start| start <= index);
+                    found.extend(again.map(|start| (start, RuleId::ForkMtParent)));
+                    (index + 1, Some(RuleId::ForkMtChild))
+                }
+                Call::Wait if threads => (index, Some(RuleId::ForkMtParent)),
+                Call::Fork => (index, Some(RuleId::ForkSt)),
+                _ => continue,
+            };
+            found.extend(rule.map(|rule| (at, rule)));
+        }
+        found.sort_by_key(|&(at, _)| at);
+        found
+    }
+
+    /// The rule about the circumstances of the operation at `index`, if there is one.
+    pub fn circumstance_at(&self, index: usize) -> Option<RuleId> {
+        let before = |&(at, _): &(usize, RuleId)| at <= index;
+        let found = self.circumstances();
+        found
+            .into_iter()
+            .take_while(before)
+            .last()
+            .map(|(_, rule)| rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_read_again() {
+        for condition in Condition::ALL {
+            let number = if condition.has_number() { 3 } else { 0 };
+            let under = Under { condition, number };
+            let text = under.to_string();
+            let op = Under::parse(&mut text.split(' '));
+            assert_eq!(op, Some(under.op()), "{text}");
+            assert_eq!(Under::of(&under.op()), Some(under));
+        }
+        for wrong in [
+            "",
+            "threads",
+            "threads 0",
+            "threads x",
+            "no",
+            "no proof",
+            "rain",
+        ] {
+            assert_eq!(Under::parse(&mut wrong.split(' ')), None, "{wrong}");
+        }
+    }
+
+    fn blamed(lines: &str) -> Vec<Option<RuleId>> {
+        let program = Program::parse(&format!("# allocspec trace 1\n{lines}")).unwrap();
+        (0..program.ops.len())
+            .map(|index| program.circumstance_at(index))
+            .collect()
+    }
+
+    #[test]
+    fn who_forks_alone_has_one_rule_for_both_sides() {
+        let st = Some(RuleId::ForkSt);
+        assert_eq!(
+            blamed("p0 = malloc 1\nfork\nfree p0\nwait\nfree p0"),
+            [None, st, st, st, st]
+        );
+    }
+
+    #[test]
+    fn among_threads_parent_and_child_have_their_own() {
+        let (child, parent) = (Some(RuleId::ForkMtChild), Some(RuleId::ForkMtParent));
+        assert_eq!(
+            blamed("under threads 4\np0 = malloc 1\nfork\nfree p0\nwait\nsweep"),
+            [None, None, None, child, parent, parent]
+        );
+        assert_eq!(
+            blamed("under threads 4\nsweep\nfork\nsweep\nwait\nrepeat 3 x 4"),
+            [None, parent, parent, child, parent, parent]
+        );
+    }
+
+    #[test]
+    fn other_circumstances_hold_from_where_they_stand() {
+        let signals = Some(RuleId::SignalInterrupt);
+        assert_eq!(
+            blamed("sweep\nunder signals 100\nsweep"),
+            [None, signals, signals]
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! Circumstances under which programs run, brought about in this very process.
+
+use crate::program::{Condition, Under};
+use crate::shadow::Ledger;
+use std::ffi::c_void;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::time::Duration;
+
+/// The status of a child that did all it was to do. Any other end of a child is its parent's as well.
+const DONE: i32 = 98;
+
+/// On which side of a fork one is.
+pub enum Forked {
+    /// In the child.
+    Child,
+    /// In the parent, whose child has done all it was to do, or could not be had.
+    Parent,
+}
+
+/// Forks, and in the parent waits for the child. If that ends before it has come to [`leave`], the parent ends in the
+/// same way: whoever waits for the parent sees the fate of the child, and if it reported before it ended, its report.
+pub fn fork(ledger: &Ledger) -> Forked {
+    // SAFETY: the C library's own, so that what the subject registered to be called is called. The child goes on with a
+    // copy of everything but other threads, of which the harness has none that it needs.
+    let child = unsafe { libc::fork() };
+    match child {
+        0 => {
+            // SAFETY: a plain request to the kernel.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            Forked::Child
+        }
+        1.. => {
+            ledger.hand_to(child);
+            let status = wait_for(child);
+            ledger.hand_to(0);
+            if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == DONE) {
+                share_fate(status);
+            }
+            Forked::Parent
+        }
+        _ => Forked::Parent,
+    }
+}
+
+/// Ends a child that has done all it was to do.
+pub fn leave() -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(DONE) }
+}
+
+fn wait_for(child: i32) -> i32 {
+    let mut status = 0;
+    loop {
+        // SAFETY: a child of ours that nobody else waits for.
+        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+            return status;
+        }
+        if io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            // The subject has seen to it that nobody is told how children end.
+            return DONE << 8;
+        }
+    }
+}
+
+/// Ends as the child did.
+fn share_fate(status: i32) -> ! {
+    // SAFETY: plain requests to the kernel, on structures of ours; the process ends.
+    unsafe {
+        if libc::WIFSIGNALED(status) {
+            let signal = libc::WTERMSIG(status);
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, signal);
+            libc::signal(signal, libc::SIG_DFL);
+            libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+            libc::kill(libc::getpid(), signal);
+        }
+        libc::_exit(libc::WEXITSTATUS(status))
+    }
+}
+
+/// Brings circumstances about, to the end of the process. Whether that is possible here.
+pub fn enter(under: Under) -> bool {
+    match under.condition {
+        Condition::Signals => send_signals(under.number),
+        Condition::Cancellation => cancel(),
+        Condition::ClosedDescriptors => close_descriptors(),
+        Condition::NoProc => return hide_proc(),
+        Condition::Exit => return begin_to_exit(),
+        // Whoever runs the program sees to these.
+        Condition::Stack | Condition::Threads => {}
+    }
+    true
+}
+
+/// Runs `work` in a thread that has a stack of so many bytes, and waits for it; does nothing if there is no such thread.
+pub fn on_stack(bytes: usize, work: &mut dyn FnMut()) {
+    extern "C" fn begin(work: *mut c_void) -> *mut c_void {
+        // SAFETY: the reference below, which nobody else uses until this thread has ended.
+        unsafe { (*work.cast::<&mut dyn FnMut()>())() };
+        ptr::null_mut()
+    }
+    let mut work = work;
+    // SAFETY: plain requests on structures of ours, which outlive the thread.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        libc::pthread_attr_init(&raw mut attributes);
+        let mut thread = 0;
+        if libc::pthread_attr_setstacksize(&raw mut attributes, bytes) == 0
+            && libc::pthread_create(
+                &raw mut thread,
+                &raw const attributes,
+                begin,
+                (&raw mut work).cast(),
+            ) == 0
+        {
+            libc::pthread_join(thread, ptr::null_mut());
+        }
+        libc::pthread_attr_destroy(&raw mut attributes);
+    }
+}
+
+/// Set once a handler runs that was registered with `atexit`.
+static EXITING: AtomicU32 = AtomicU32::new(0);
+/// Whether this process, and not one that it came from, has begun to exit.
+static LEAVING: AtomicU32 = AtomicU32::new(0);
+
+/// Registers a handler in which a program can go on when the process exits. To be called before the program begins: what
+/// is registered later runs earlier, and belongs to the subject.
+pub fn expect_exit() {
+    extern "C" fn handler() {
+        if LEAVING.load(Relaxed) == 0 {
+            return;
+        }
+        EXITING.store(1, Release);
+        loop {
+            // SAFETY: waits for signals, of which none ends it but with the process.
+            unsafe { libc::pause() };
+        }
+    }
+    // SAFETY: the handler lives as long as the program.
+    unsafe { libc::atexit(handler) };
+}
+
+/// Another thread calls `exit`. Gives back once that has come to the handler of [`expect_exit`], in which it stays: this
+/// thread goes on while the process is ending.
+fn begin_to_exit() -> bool {
+    extern "C" fn exit(_: *mut c_void) -> *mut c_void {
+        // SAFETY: no other thread calls it.
+        unsafe { libc::exit(0) }
+    }
+    LEAVING.store(1, Relaxed);
+    let mut thread = 0;
+    // SAFETY: the thread is left to itself.
+    let failed =
+        unsafe { libc::pthread_create(&raw mut thread, ptr::null(), exit, ptr::null_mut()) };
+    while failed == 0 && EXITING.load(Acquire) == 0 {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    failed == 0
+}
+
+/// Mounts an empty directory on `/proc`, for this process alone.
+fn hide_proc() -> bool {
+    let proc = c"/proc".as_ptr();
+    // SAFETY: plain requests to the kernel; the strings are C strings.
+    unsafe {
+        let apart = libc::unshare(libc::CLONE_NEWNS) == 0
+            || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0;
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        apart
+            && libc::mount(
+                ptr::null(),
+                c"/".as_ptr(),
+                ptr::null(),
+                private,
+                ptr::null(),
+            ) == 0
+            && libc::mount(c"none".as_ptr(), proc, c"tmpfs".as_ptr(), 0, ptr::null()) == 0
+    }
+}
+
+extern "C" fn do_nothing(_signal: libc::c_int) {}
+
+/// A signal comes every so many microseconds from here on. System calls that it interrupts are not taken up again.
+fn send_signals(micros: u64) {
+    let often = libc::timeval {
+        tv_sec: (micros / 1_000_000) as libc::time_t,
+        tv_usec: (micros % 1_000_000) as libc::suseconds_t,
+    };
+    let timer = libc::itimerval {
+        it_interval: often,
+        it_value: often,
+    };
+    // SAFETY: plain requests to the kernel, on structures of ours; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = do_nothing as extern "C" fn(libc::c_int) as usize;
+        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
+    }
+}
+
+unsafe extern "C" {
+    fn pthread_cancel(thread: libc::pthread_t) -> libc::c_int;
+}
+
+/// This thread is to end at the next cancellation point. The harness comes to none before it has reported.
+fn cancel() {
+    // SAFETY: cancellation is deferred, as it is for every thread that has not asked for another kind.
+    unsafe { pthread_cancel(libc::pthread_self()) };
+}
+
+/// Closes what a process has by convention.
+fn close_descriptors() {
+    for descriptor in 0..=2 {
+        // SAFETY: nothing of the harness in this process uses them.
+        unsafe { libc::close(descriptor) };
+    }
+}

@@ -1,0 +1,205 @@
+//! Whether a process grows on and on while it does the same work again and again.
+//!
+//! One threshold cannot tell: caches fill up, arenas are mapped in advance, pages are given back late and all at once.
+//! What grows without end goes on growing. So measurements are taken all along, the first of them left out, the others
+//! divided into parts, and of each part only the least counts: that is what is left when everything has been given back
+//! that will be. If the least rises from every part to the next, each time by more than is allowed, and the last time not
+//! much less than the first, and goes on rising within the last part, then nothing suggests that it will ever stop.
+
+use super::Evidence;
+use super::model::{At, Checked, Shadow};
+use crate::program::Op;
+use crate::spec::RuleId;
+use serde::{Deserialize, Serialize};
+
+/// Parts that measurements are divided into, the first of which is left out.
+const PARTS: usize = 5;
+/// Measurements that a judgement takes at least.
+pub const LEAST: usize = 4 * PARTS;
+/// Measurements that are kept at most.
+pub const MOST: usize = 4096;
+/// If more than one in so many of all bytes handed out are lost, free does not make them available at all.
+const GROSS: u64 = 16;
+
+/// One measurement of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Bytes resident, without those of the harness.
+    pub resident: u64,
+    /// Bytes mapped.
+    pub mapped: u64,
+    /// Bytes handed out since the program began.
+    pub handed_out: u64,
+}
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measured {
+    /// Resident bytes.
+    Resident,
+    /// Mapped bytes.
+    Mapped,
+}
+
+impl Measured {
+    /// Both, the one that costs memory first.
+    pub const ALL: [Measured; 2] = [Measured::Resident, Measured::Mapped];
+
+    /// This of a sample.
+    pub const fn of(self, sample: &Sample) -> u64 {
+        match self {
+            Measured::Resident => sample.resident,
+            Measured::Mapped => sample.mapped,
+        }
+    }
+}
+
+/// Growth that does not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Climb {
+    /// What grows.
+    pub what: Measured,
+    /// By how much the least of the last part is above that of the first that counts.
+    pub bytes: u64,
+    /// Whether that is a large part of all that was handed out meanwhile, and was used.
+    pub gross: bool,
+}
+
+/// What grows on and on in these measurements by more than `allowed` bytes from part to part; `None` if nothing does,
+/// or if they are too few.
+pub fn climb(samples: &[Sample], allowed: u64) -> Option<Climb> {
+    if samples.len() < LEAST {
+        return None;
+    }
+    let part = |number: usize, of: usize| {
+        &samples[samples.len() * number / of..samples.len() * (number + 1) / of]
+    };
+    Measured::ALL.into_iter().find_map(|what| {
+        let least = |number, of| part(number, of).iter().map(|sample| what.of(sample)).min();
+        let floors: Vec<u64> = (1..PARTS)
+            .filter_map(|number| least(number, PARTS))
+            .collect();
+        let rises: Vec<u64> = floors
+            .windows(2)
+            .map(|pair| pair[1].saturating_sub(pair[0]))
+            .collect();
+        let (first, last) = (rises.first()?, rises.last()?);
+        let halves = [2 * PARTS - 2, 2 * PARTS - 1].map(|half| least(half, 2 * PARTS));
+        let goes_on = rises.iter().all(|&rise| rise > allowed)
+            && 2 * last >= *first
+            && halves[1]? > halves[0]? + allowed / 4;
+        let bytes = rises.iter().sum();
+        let handed_out = |number| part(number, PARTS).first().map(|sample| sample.handed_out);
+        let meanwhile = handed_out(PARTS - 1)?.saturating_sub(handed_out(1)?);
+        goes_on.then_some(Climb {
+            what,
+            bytes,
+            gross: what == Measured::Resident && bytes > meanwhile / GROSS,
+        })
+    })
+}
+
+impl Shadow<'_> {
+    /// Judges what was measured while the same work was done again and again.
+    ///
+    /// Where much of what is freed is never used again, that is what is wrong, whatever the program was made for: the
+    /// rules about a long life are about the little that adds up. A program that frees nothing loses what it resizes.
+    ///
+    /// # Errors
+    ///
+    /// When the process grows on and on.
+    pub fn steady(&mut self, index: usize, op: &Op, samples: &[Sample]) -> Checked {
+        if samples.len() < LEAST {
+            return Ok(());
+        }
+        let purpose = self.purpose.unwrap_or(RuleId::BoundedSteady);
+        self.ledger.count(purpose);
+        let Some(climb) = climb(samples, op.a) else {
+            return Ok(());
+        };
+        let rule = match (climb.gross, purpose) {
+            (false, _) => purpose,
+            (true, RuleId::BoundedRealloc) => RuleId::ReallocOldDead,
+            (true, _) => RuleId::FreeMakesAvailable,
+        };
+        let evidence = Evidence::Climb {
+            what: climb.what,
+            bytes: climb.bytes,
+            allowed: op.a,
+            samples: samples.to_vec(),
+        };
+        self.broken(At { index, op }, rule, evidence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn samples(resident: impl Fn(u64) -> u64) -> Vec<Sample> {
+        (0..100)
+            .map(|turn| Sample {
+                resident: resident(turn),
+                mapped: 64 * MIB,
+                handed_out: turn * 1000 * MIB,
+            })
+            .collect()
+    }
+
+    fn climbs(resident: impl Fn(u64) -> u64) -> bool {
+        climb(&samples(resident), MIB / 2).is_some()
+    }
+
+    #[test]
+    fn what_grows_on_and_on_is_found() {
+        assert!(climbs(|turn| turn * MIB / 10));
+        assert!(climbs(|turn| turn / 5 * MIB), "in steps");
+        assert!(
+            climbs(|turn| turn * MIB / 10 + turn % 7 * MIB),
+            "beneath peaks"
+        );
+        let slow = |turn| turn * MIB / 100;
+        assert!(!climbs(slow), "by less than is allowed");
+    }
+
+    #[test]
+    fn what_comes_to_rest_is_not() {
+        assert!(!climbs(|_| 5 * MIB));
+        assert!(!climbs(|turn| turn.min(70) * MIB), "a cache that fills up");
+        assert!(
+            !climbs(|turn| 40 * MIB - 40 * MIB / (turn + 1)),
+            "slower and slower"
+        );
+        assert!(
+            !climbs(|turn| turn % 33 * 10 * MIB),
+            "given back late, and all at once"
+        );
+        assert!(!climbs(|turn| if turn < 50 { 0 } else { 50 * MIB }), "once");
+        assert!(climb(&samples(|turn| turn * MIB)[..LEAST - 1], 0).is_none());
+    }
+
+    #[test]
+    fn mapped_bytes_count_as_well() {
+        let mapped: Vec<Sample> = samples(|_| 0)
+            .into_iter()
+            .zip(0..)
+            .map(|(sample, turn)| Sample {
+                mapped: turn * MIB,
+                ..sample
+            })
+            .collect();
+        let found = climb(&mapped, MIB).expect("it grows");
+        assert_eq!((found.what, found.bytes), (Measured::Mapped, 60 * MIB));
+        assert!(!found.gross);
+    }
+
+    #[test]
+    fn a_large_part_of_all_is_told_from_little_that_adds_up() {
+        let found = |share: u64| climb(&samples(|turn| turn * 1000 * MIB / share), MIB);
+        assert!(found(8).expect("it grows").gross);
+        assert!(!found(1024).expect("it grows").gross);
+    }
+}

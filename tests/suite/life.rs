@@ -1,0 +1,109 @@
+//! What a process may meet with, in programs written by hand: on allocators that are sound nothing shows, on others what
+//! is wrong with them.
+
+use crate::report::Report;
+use crate::room::{BUDGET, Room};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// The replay of these operations on a subject.
+fn replay(subject: &OsStr, rule: &str, operations: &str) -> Report {
+    let room = Room::new();
+    let trace = room.path("case.trace");
+    let text = format!("# allocspec trace 1\n# rule {rule}\n{operations}\n");
+    std::fs::write(&trace, text).expect("a trace in the room");
+    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), subject]);
+    command.args(["--format", "json", "--time", "10s"]);
+    Report::read(&room.run(command), false)
+}
+
+#[test]
+fn a_child_has_a_heap_of_its_own() {
+    let operations = "p0 = malloc 100\np1 = malloc 100\nfork\nfree p0\np2 = malloc 100\np1 = realloc p1 4000\nwait\n\
+                      p2 = malloc 100\nfree p0\nfree p1";
+    let report = replay("system".as_ref(), "fork-st", operations);
+    assert!(report.findings().is_empty(), "{}", report.summary());
+    assert!(report.ops() >= 10, "both sides are run");
+    let room = Room::new();
+    if let Some(library) = room.compile("faulty/shared_with_children") {
+        replay(library.as_os_str(), "fork-st", operations).expect(&["fork-st"]);
+    }
+}
+
+#[test]
+fn what_breaks_without_a_fork_as_well_is_not_laid_to_it() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/wipes_neighbour") else {
+        return;
+    };
+    let report = room.check(&library, &["--rule", "fork-st", "--rule", "content-stable"]);
+    report.expect(&["content-stable"]);
+    assert_eq!(report.verdict_of("fork-st"), "pass", "{}", report.summary());
+}
+
+/// The end of the child is that of the program, however it comes.
+#[test]
+fn the_fate_of_a_child_is_told() {
+    for (name, wanted) in [
+        ("hostile/crashes", "call-returns"),
+        ("hostile/deadlocks", "call-returns"),
+    ] {
+        let room = Room::new();
+        let Some(library) = room.compile(name) else {
+            return;
+        };
+        let run = |operations: &str| replay(library.as_os_str(), "fork-st", operations);
+        let plain = "p0 = malloc 100\nfree p0\nrepeat 5000 x 2";
+        run(plain).expect(&[wanted]);
+        let report = run(&format!("fork\n{plain}\nwait\np0 = malloc 100"));
+        assert!(
+            !report.findings().is_empty(),
+            "{name}: {}",
+            report.summary()
+        );
+    }
+}
+
+#[test]
+fn a_child_made_among_threads_may_find_the_lock_taken() {
+    let operations =
+        "p0 = malloc 100\nunder threads 4\nfork\nfree p0\np1 = malloc 100\nwait\nrepeat 40 x 4";
+    let report = replay("system".as_ref(), "fork-mt-child", operations);
+    assert!(report.findings().is_empty(), "{}", report.summary());
+    let room = Room::new();
+    if let Some(library) = room.compile("faulty/ignores_forks") {
+        replay(library.as_os_str(), "fork-mt-child", operations).expect(&["fork-mt-child"]);
+    }
+}
+
+#[test]
+fn what_was_measured_is_told() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/leaks_slowly") else {
+        return;
+    };
+    let report = room.check_for(BUDGET, &library, &["--rule", "bounded-steady"]);
+    let series = &report.expect(&["bounded-steady"])["series"];
+    let values = |name: &str| series[name].as_array().expect("a list").len();
+    assert_eq!(series["grows"], "resident");
+    assert!(values("resident") >= 20 && values("resident") == values("mapped"));
+}
+
+#[test]
+fn circumstances_change_nothing_for_the_c_library() {
+    for (circumstances, rule) in [
+        ("signals 100", "signal-interrupt"),
+        ("cancellation", "not-cancellation-point"),
+        ("stack 65536", "stack-small"),
+        ("closed descriptors", "closed-descriptors"),
+        ("exit", "atexit-use"),
+    ] {
+        let operations = format!(
+            "under {circumstances}\np0 = malloc 100\np1 = calloc 1000 1000\nfree p0\nfree p1"
+        );
+        let report = replay("system".as_ref(), rule, &operations);
+        assert!(report.findings().is_empty(), "{}", report.summary());
+        assert_eq!(report.verdict_of(rule), "pass", "{}", report.summary());
+    }
+    assert!(Path::new("/proc").exists(), "hidden from one process alone");
+}
