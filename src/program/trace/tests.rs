@@ -47,7 +47,6 @@ fork
 wait
 under threads 4
 under signals 100
-under cancellation
 under closed descriptors
 under no proc
 under exit
@@ -59,6 +58,7 @@ free p10
 join
 schedule in order
 schedule free
+under cancellation
 ";
 
 #[test]
