@@ -3,6 +3,7 @@
 //! Machines differ and are seldom quiet, so what is compared is measured in turns within one run, in processor time, and
 //! what is told is a ratio: the median over the turns.
 
+mod adversity;
 pub mod checking;
 mod clock;
 mod growth;
@@ -31,18 +32,21 @@ pub enum Subject {
     Reference,
     /// Candidates of the shrinker.
     Shrinking,
+    /// System calls that fail on purpose, and threads.
+    Adversity,
     /// From the command line to a verdict.
     Start,
 }
 
 impl Subject {
     /// Everything there is to measure.
-    pub const ALL: [Subject; 6] = [
+    pub const ALL: [Subject; 7] = [
         Subject::Checking,
         Subject::Growth,
         Subject::Large,
         Subject::Reference,
         Subject::Shrinking,
+        Subject::Adversity,
         Subject::Start,
     ];
 
@@ -54,6 +58,7 @@ impl Subject {
             Subject::Large => "large",
             Subject::Reference => "reference",
             Subject::Shrinking => "shrinking",
+            Subject::Adversity => "adversity",
             Subject::Start => "start",
         }
     }
@@ -125,6 +130,7 @@ pub fn bench(subjects: &[Subject], tell: &mut dyn FnMut(&Measure)) -> Result<(),
             Subject::Large => large::measure(),
             Subject::Reference => reference::measure(),
             Subject::Shrinking => shrinking::measure()?,
+            Subject::Adversity => adversity::measure()?,
             Subject::Start => start::measure()?,
         };
         measures.iter().for_each(&mut *tell);

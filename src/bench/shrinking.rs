@@ -16,8 +16,9 @@ const TIME: Duration = Duration::from_secs(60);
 const CANDIDATES: u32 = 2000;
 
 pub(super) fn measure() -> Result<Vec<Measure>, CheckError> {
-    let rate =
-        run::candidates_per_second(&SubjectSpec::Mutant(MUTANT.into()), &short(), CANDIDATES)?;
+    let subject = SubjectSpec::Mutant(MUTANT.into());
+    let pace = run::pace(&subject, &short(), CANDIDATES, true)?;
+    let rate = 1.0 / pace.run.as_secs_f64();
     let started = Instant::now();
     let result = run::replay(&long(), &options())?;
     let seconds = started.elapsed().as_secs_f64();

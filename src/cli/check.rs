@@ -41,7 +41,8 @@ pub struct Arguments {
 /// What may be spent, and against what.
 #[derive(Debug, Args)]
 pub struct Limits {
-    /// The rules: c99 c11 c17 c23 posix-2008 posix-2017 posix-2024 gnu linux cpython-3.14 …, or several joined by +
+    /// The rules: c99 c11 c17 c23 posix-2008 posix-2017 posix-2024 gnu cxx17 bsd linux cpython-3.14 …, or several joined
+    /// by +; or hardened, which misuses the allocator and tells what comes of it
     /// [default: linux, for the reference that of its version]
     #[arg(long)]
     profile: Option<String>,

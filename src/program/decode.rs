@@ -11,6 +11,7 @@ use arbitrary::Unstructured;
 
 use super::legal::MAX_OPS;
 use super::op::{Call, NO_SLOT, Op, Program, Slot};
+use super::operator::Operator;
 use super::sizes::{self, Word};
 use super::vocabulary::Vocabulary;
 
@@ -38,8 +39,10 @@ pub struct Decoder<'v> {
 struct Block {
     slot: Slot,
     size: u64,
-    /// The sized free that C defines for the block, [`Call::Free`] if there is none.
+    /// The free that is told the size of the block, [`Call::Free`] if there is none.
     sized: Call,
+    /// The form of `operator new` that made it.
+    new: Option<Operator>,
 }
 
 struct Phase {
@@ -80,7 +83,7 @@ impl Phase {
 }
 
 /// Every block-making call with its weight; `realloc` stands for `realloc(NULL, n)`.
-const MAKERS: [(Call, usize); 9] = [
+const MAKERS: [(Call, usize); 19] = [
     (Call::Malloc, 48),
     (Call::Calloc, 20),
     (Call::AlignedAlloc, 4),
@@ -90,6 +93,16 @@ const MAKERS: [(Call, usize); 9] = [
     (Call::Reallocarray, 2),
     (Call::Valloc, 1),
     (Call::Pvalloc, 1),
+    (Call::Recallocarray, 2),
+    (Call::Reallocf, 1),
+    (Call::New, 12),
+    (Call::NewArray, 6),
+    (Call::NewNothrow, 2),
+    (Call::NewArrayNothrow, 1),
+    (Call::NewAligned, 3),
+    (Call::NewArrayAligned, 1),
+    (Call::NewAlignedNothrow, 1),
+    (Call::NewArrayAlignedNothrow, 1),
 ];
 
 impl<'v> Decoder<'v> {
@@ -192,8 +205,12 @@ impl<'v> Decoder<'v> {
 
     /// A question about some block.
     fn ask(&mut self, call: Call, argument: u64) {
-        if !self.live.is_empty() {
-            let index = argument as usize % self.live.len();
+        let index = argument as usize % self.live.len().max(1);
+        if self
+            .live
+            .get(index)
+            .is_some_and(|block| block.new.is_none())
+        {
             self.push(call, self.live[index].slot, 0, 0);
         }
     }
@@ -242,20 +259,28 @@ impl<'v> Decoder<'v> {
             slot,
             size: size.unwrap_or(0),
             sized: match call {
-                Call::Malloc | Call::Calloc | Call::Realloc | Call::Reallocarray => Call::FreeSized,
                 Call::AlignedAlloc => Call::FreeAlignedSized,
-                _ => Call::Free,
+                Call::PosixMemalign | Call::Memalign | Call::Valloc | Call::Pvalloc => Call::Free,
+                _ => Call::FreeSized,
             },
+            new: call.operator(),
         });
     }
 
     fn reallocate(&mut self, mut choices: Word, argument: u64) {
         let index = choices.below(1 << 20) as usize % self.live.len();
-        let array = choices.below(8) == 0 && self.vocabulary.has(Call::Reallocarray);
-        let call = match array {
-            true => Call::Reallocarray,
-            false if self.vocabulary.has(Call::Realloc) => Call::Realloc,
-            false => return self.free(choices),
+        if self.live[index].new.is_some() {
+            return self.free(choices);
+        }
+        let rarer = match choices.below(8) {
+            0 => Call::Reallocarray,
+            1 => Call::Recallocarray,
+            2 => Call::Reallocf,
+            _ => Call::Realloc,
+        };
+        let mut calls = [rarer, Call::Realloc].into_iter();
+        let Some(call) = calls.find(|&call| self.vocabulary.has(call)) else {
+            return self.free(choices);
         };
         let block = self.live[index];
         let size = self.request(call, block.slot, choices, argument, block.size);
@@ -277,31 +302,30 @@ impl<'v> Decoder<'v> {
         argument: u64,
         released: u64,
     ) -> Option<u64> {
-        let fails = choices.below(256) == 0;
+        // A `new` that throws is for programs of its own: where nobody can catch what it throws, all would end there.
+        let throws = call.operator().is_some_and(|form| !form.nothrow);
+        let fails = choices.below(256) == 0 && !throws;
         let mut size = if fails {
             sizes::huge(argument)
         } else {
             self.size(argument, released)
         };
         let (a, b) = match call {
-            Call::Calloc | Call::Reallocarray if fails => sizes::overflowing_factors(argument),
-            Call::Calloc | Call::Reallocarray => sizes::factors(size, choices.0),
+            _ if call.takes_count() && fails => sizes::overflowing_factors(argument),
+            _ if call.takes_count() => sizes::factors(size, choices.0),
             Call::AlignedAlloc if !self.vocabulary.nonmultiple_sizes => {
                 let alignment = self.alignment(call, choices);
                 (alignment, size - size.checked_rem(alignment).unwrap_or(0))
             }
-            Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign => {
-                (self.alignment(call, choices), size)
-            }
+            _ if call.takes_alignment() => (self.alignment(call, choices), size),
             _ => (size, 0),
         };
-        size = match call {
-            Call::Calloc | Call::Reallocarray => a.saturating_mul(b),
-            _ => size,
-        };
+        if call.takes_count() {
+            size = a.saturating_mul(b);
+        }
         // Where realloc(p, 0) is undefined no request may reach it, nor may a product of 0.
-        if call.reallocates() && size == 0 && !self.vocabulary.zero_realloc {
-            self.push(call, slot, 1, u64::from(call == Call::Reallocarray));
+        if size == 0 && !self.vocabulary.may_resize_to_nothing(call) {
+            self.push(call, slot, 1, u64::from(call.takes_count()));
             return Some(1);
         }
         self.push(call, slot, a, b);
@@ -318,7 +342,7 @@ impl<'v> Decoder<'v> {
             (Call::AlignedAlloc, 0) if self.vocabulary.invalid_alignments => {
                 sizes::invalid_alignment(choices.0)
             }
-            (_, 2) => 1 << (22 + choices.below(42)),
+            (_, 2) if !call.is_new() => 1 << (22 + choices.below(42)),
             _ => sizes::alignment(choices.0, least),
         }
     }
@@ -335,12 +359,30 @@ impl<'v> Decoder<'v> {
         let Some(block) = block else { return };
         self.live_bytes -= block.size;
         self.empty.push(block.slot);
-        let call = if self.vocabulary.has(block.sized) && choices.below(4) == 0 {
-            block.sized
-        } else {
-            Call::Free
+        let choice = choices.below(8);
+        if let Some(new) = block.new {
+            let delete = self.delete(new, choice);
+            return self.push(delete, block.slot, 0, 0);
+        }
+        let call = match choice {
+            0..2 if self.vocabulary.has(block.sized) => block.sized,
+            2 if self.vocabulary.has(Call::Freezero) => Call::Freezero,
+            _ => Call::Free,
         };
         self.push(call, block.slot, 0, 0);
+    }
+
+    /// A `delete` for what this `new` made.
+    fn delete(&self, new: Operator, choice: u64) -> Call {
+        let plain = new.plain_delete();
+        let mut others = Call::ALL.iter().copied().filter(|&call| {
+            let delete = call.operator().filter(|form| form.undoes(new));
+            call != plain && delete.is_some() && self.vocabulary.has(call)
+        });
+        match choice {
+            0..4 => others.nth(choice as usize / 2).unwrap_or(plain),
+            _ => plain,
+        }
     }
 }
 

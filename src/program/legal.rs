@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::failing::Failing;
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+use super::operator::Operator;
 use super::threads::{MAX_ROUNDS, MAX_THREADS, Schedule};
 use super::under::{Condition, Under};
 
@@ -35,6 +36,12 @@ pub enum Illegal {
     /// An aligned sized free of a block that C does not define it for.
     #[error("free_aligned_sized is for a block of aligned_alloc, which p{0} does not hold")]
     NotAlignedSized(Slot),
+    /// An operation of C on a block that is not of C.
+    #[error("`{call}` is not for a block of operator new, which p{1} holds", call = .0.as_str())]
+    OfNew(Call, Slot),
+    /// A delete of what its own form of new has not made.
+    #[error("`{call}` is for a block of its own form of new, which p{1} does not hold", call = .0.as_str())]
+    NotOfNew(Call, Slot),
     /// An operation without a slot that needs one.
     #[error("`{}` needs a block to work on, such as p0", .0.as_str())]
     NeedsSlot(Call),
@@ -159,6 +166,8 @@ enum Holds {
     Aligned,
     /// A block of a call that C does not know, or an aligned one that a realloc may or may not have replaced.
     Other,
+    /// A block of this `operator new`.
+    New(Operator),
 }
 
 impl Holds {
@@ -166,14 +175,24 @@ impl Holds {
     fn after(self, call: Call) -> Holds {
         match call {
             Call::Malloc | Call::Calloc => Holds::Plain,
-            Call::Realloc | Call::Reallocarray => match self {
+            call if call.reallocates() => match self {
                 Holds::Nothing | Holds::Plain => Holds::Plain,
                 Holds::Aligned | Holds::Other => Holds::Other,
+                Holds::New(_) => self,
             },
             Call::AlignedAlloc => Holds::Aligned,
             Call::PosixMemalign | Call::Memalign | Call::Valloc | Call::Pvalloc => Holds::Other,
-            Call::Free | Call::FreeSized | Call::FreeAlignedSized => Holds::Nothing,
+            call if call.frees() => Holds::Nothing,
+            call if call.is_new() => call.operator().map_or(self, Holds::New),
             _ => self,
+        }
+    }
+
+    /// The call that frees what the slot holds and is told nothing it need not be.
+    fn plain_free(self) -> Call {
+        match self {
+            Holds::New(new) => new.plain_delete(),
+            _ => Call::Free,
         }
     }
 
@@ -185,6 +204,12 @@ impl Holds {
         }
         if uses_block(call) && self == Holds::Nothing {
             return Err(Illegal::Empty(slot));
+        }
+        match (self, call.operator()) {
+            (Holds::New(new), Some(delete)) if delete.undoes(new) => return Ok(()),
+            (Holds::New(_), None) => return Err(Illegal::OfNew(call, slot)),
+            (_, Some(operator)) if operator.deletes => return Err(Illegal::NotOfNew(call, slot)),
+            _ => {}
         }
         match call {
             Call::FreeSized if self != Holds::Plain => Err(Illegal::NotSized(slot)),
@@ -528,22 +553,24 @@ impl Program {
 
     /// Appends frees of all blocks that a legal program leaves.
     pub fn close(&mut self) {
-        let mut live = vec![false; self.slots()];
+        let mut slots = vec![Holds::Nothing; self.slots()];
         for op in self.ops.iter().filter(|op| op.slot != NO_SLOT) {
-            if op.call.allocates() || op.call.reallocates() || op.call.frees() {
-                live[op.slot as usize] = !op.call.frees();
-            }
+            let holds = &mut slots[op.slot as usize];
+            *holds = holds.after(op.call);
         }
-        let left = (0..).zip(live).filter(|(_, live)| *live);
+        let left = (0..)
+            .zip(slots)
+            .filter(|(_, holds)| *holds != Holds::Nothing);
         self.ops
-            .extend(left.map(|(slot, _)| Op::new(Call::Free, slot, 0, 0)));
+            .extend(left.map(|(slot, holds)| Op::new(holds.plain_free(), slot, 0, 0)));
     }
 
     /// Makes any list of operations a legal program by leaving out what is not legal.
     ///
     /// A dropped allocation takes the uses of its block with it; an expectation that has lost its meaning is taken
-    /// off its operation; a sized free that its block is not for becomes a plain one; a repetition stretches over what is left of the operations it covered. Blocks that are live
-    /// at the end stay so. A legal program is left as it is.
+    /// off its operation; a free that is not for its block becomes the plain one that is; a repetition stretches over
+    /// what is left of the operations it covered. Blocks that are live at the end stay so. A legal program is left as it
+    /// is.
     pub fn legalise(&mut self) {
         let mut checker = Checker::default();
         let ops = &mut self.ops;
@@ -570,8 +597,9 @@ impl Program {
                 op.expect = Expect::Any;
                 verdict = checker.admit(&ops[..kept], &op);
             }
-            if let Err(Illegal::NotSized(_) | Illegal::NotAlignedSized(_)) = verdict {
-                op = Op::new(Call::Free, op.slot, 0, 0);
+            if verdict.is_err() && op.call.frees() && checker.is_live(op.slot) {
+                let plain = checker.holds(op.slot).plain_free();
+                op = Op::new(plain, op.slot, 0, 0);
                 verdict = checker.admit(&ops[..kept], &op);
             }
             if verdict.is_ok() {
@@ -609,23 +637,18 @@ fn breaks_harness(call: Call, condition: Condition) -> bool {
 }
 
 /// Whether the call needs a block in the slot that it names.
-fn uses_block(call: Call) -> bool {
+pub(super) fn uses_block(call: Call) -> bool {
     call.frees() || matches!(call, Call::UsableSize | Call::Stretch)
 }
 
 /// The operation with the arguments that its call does not take set to 0.
 fn canonical(op: Op) -> Op {
     let arguments = match op.call {
-        Call::Free | Call::UsableSize | Call::Stretch | Call::Sweep | Call::Fork | Call::Wait => 0,
-        Call::FreeSized | Call::FreeAlignedSized if op.slot != NO_SLOT => 0,
-        Call::Calloc
-        | Call::Reallocarray
-        | Call::AlignedAlloc
-        | Call::PosixMemalign
-        | Call::Memalign
-        | Call::FreeAlignedSized
-        | Call::Repeat
-        | Call::Under => 2,
+        Call::UsableSize | Call::Stretch | Call::Sweep | Call::Fork | Call::Wait => 0,
+        call if call.frees() && op.slot == NO_SLOT => call.told_of_null(),
+        call if call.frees() => 0,
+        call if call.takes_count() || call.takes_alignment() => 2,
+        Call::Repeat | Call::Under => 2,
         // Words that say nothing let all pass.
         Call::FailSyscall if Failing::of(&op).is_some() => 2,
         Call::FailSyscall => 0,
@@ -634,20 +657,7 @@ fn canonical(op: Op) -> Op {
             Some(Schedule::Free) => 0,
             _ => 2,
         },
-        Call::Malloc
-        | Call::Realloc
-        | Call::FreeSized
-        | Call::Valloc
-        | Call::Pvalloc
-        | Call::Trim
-        | Call::Limit
-        | Call::Bounded
-        | Call::Sample
-        | Call::Steady
-        | Call::FailRaw
-        | Call::FailArena
-        | Call::ShiftArena
-        | Call::Thread => 1,
+        _ => 1,
     };
     Op {
         a: if arguments >= 1 { op.a } else { 0 },

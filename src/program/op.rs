@@ -3,6 +3,7 @@
 //! Operations name blocks by slot, never by address, so that a program means the same to every allocator. They are
 //! plain words of fixed size: a program of a million of them is written into memory shared with a worker as it is.
 
+use super::operator::SYMBOLS;
 use crate::spec::RuleId;
 
 /// The place a block is kept in, from 0.
@@ -39,12 +40,18 @@ calls! {
     Realloc = "realloc",
     /// `reallocarray(slot, a, b)`; of an empty slot, `reallocarray(NULL, a, b)`.
     Reallocarray = "reallocarray",
+    /// `reallocf(slot, a)`; of an empty slot, `reallocf(NULL, a)`.
+    Reallocf = "reallocf",
+    /// `recallocarray(slot, its count, a, b)`; of an empty slot, `recallocarray(NULL, 0, a, b)`.
+    Recallocarray = "recallocarray",
     /// `free(slot)`; without a slot, `free(NULL)`.
     Free = "free",
     /// `free_sized(slot, its size)`; without a slot, `free_sized(NULL, a)`.
     FreeSized = "free_sized",
     /// `free_aligned_sized(slot, its alignment, its size)`; without a slot, `free_aligned_sized(NULL, a, b)`.
     FreeAlignedSized = "free_aligned_sized",
+    /// `freezero(slot, its size)`; without a slot, `freezero(NULL, a)`.
+    Freezero = "freezero",
     /// `aligned_alloc(a, b)`: alignment, size.
     AlignedAlloc = "aligned_alloc",
     /// `posix_memalign(&slot, a, b)`: alignment, size.
@@ -55,6 +62,46 @@ calls! {
     Valloc = "valloc",
     /// `pvalloc(a)`.
     Pvalloc = "pvalloc",
+    /// `operator new(a)`.
+    New = "new",
+    /// `operator new[](a)`.
+    NewArray = "new[]",
+    /// `operator new(a, std::nothrow)`.
+    NewNothrow = "new_nothrow",
+    /// `operator new[](a, std::nothrow)`.
+    NewArrayNothrow = "new[]_nothrow",
+    /// `operator new(b, std::align_val_t(a))`: alignment, size.
+    NewAligned = "new_aligned",
+    /// `operator new[](b, std::align_val_t(a))`: alignment, size.
+    NewArrayAligned = "new[]_aligned",
+    /// `operator new(b, std::align_val_t(a), std::nothrow)`: alignment, size.
+    NewAlignedNothrow = "new_aligned_nothrow",
+    /// `operator new[](b, std::align_val_t(a), std::nothrow)`: alignment, size.
+    NewArrayAlignedNothrow = "new[]_aligned_nothrow",
+    /// `operator delete(slot)`; without a slot, of a null pointer, as all that follow.
+    Delete = "delete",
+    /// `operator delete[](slot)`.
+    DeleteArray = "delete[]",
+    /// `operator delete(slot, its size)`; without a slot, the size is `a`.
+    DeleteSized = "delete_sized",
+    /// `operator delete[](slot, its size)`; without a slot, the size is `a`.
+    DeleteArraySized = "delete[]_sized",
+    /// `operator delete(slot, std::nothrow)`.
+    DeleteNothrow = "delete_nothrow",
+    /// `operator delete[](slot, std::nothrow)`.
+    DeleteArrayNothrow = "delete[]_nothrow",
+    /// `operator delete(slot, its alignment)`; without a slot, the alignment is `a`.
+    DeleteAligned = "delete_aligned",
+    /// `operator delete[](slot, its alignment)`; without a slot, the alignment is `a`.
+    DeleteArrayAligned = "delete[]_aligned",
+    /// `operator delete(slot, its size, its alignment)`; without a slot, the alignment is `a`, the size `b`.
+    DeleteSizedAligned = "delete_sized_aligned",
+    /// `operator delete[](slot, its size, its alignment)`; without a slot, the alignment is `a`, the size `b`.
+    DeleteArraySizedAligned = "delete[]_sized_aligned",
+    /// `operator delete(slot, its alignment, std::nothrow)`; without a slot, the alignment is `a`.
+    DeleteAlignedNothrow = "delete_aligned_nothrow",
+    /// `operator delete[](slot, its alignment, std::nothrow)`; without a slot, the alignment is `a`.
+    DeleteArrayAlignedNothrow = "delete[]_aligned_nothrow",
     /// `malloc_usable_size(slot)`; without a slot, `malloc_usable_size(NULL)`.
     UsableSize = "usable",
     /// `malloc_trim(a)`.
@@ -130,7 +177,10 @@ impl Call {
             | Call::Join
             | Call::AtExit
             | Call::Schedule => None,
-            other => Some(other.as_str()),
+            other => match other.form() {
+                Some(form) => Some(SYMBOLS[form]),
+                None => Some(other.as_str()),
+            },
         }
     }
 
@@ -151,19 +201,44 @@ impl Call {
                 | Call::Memalign
                 | Call::Valloc
                 | Call::Pvalloc
-        )
+        ) || self.is_new()
     }
 
     /// Whether the call resizes the block in its slot.
     #[inline]
     pub const fn reallocates(self) -> bool {
-        matches!(self, Call::Realloc | Call::Reallocarray)
+        matches!(
+            self,
+            Call::Realloc | Call::Reallocarray | Call::Reallocf | Call::Recallocarray
+        )
     }
 
     /// Whether the call releases the block in its slot.
     #[inline]
     pub const fn frees(self) -> bool {
-        matches!(self, Call::Free | Call::FreeSized | Call::FreeAlignedSized)
+        matches!(
+            self,
+            Call::Free | Call::FreeSized | Call::FreeAlignedSized | Call::Freezero
+        ) || self.is_delete()
+    }
+
+    /// The arguments that a call which frees is told beside a null pointer.
+    pub const fn told_of_null(self) -> usize {
+        match (self, self.operator()) {
+            (Call::FreeSized | Call::Freezero, _) => 1,
+            (Call::FreeAlignedSized, _) => 2,
+            (_, Some(form)) => form.sized as usize + form.aligned as usize,
+            _ => 0,
+        }
+    }
+
+    /// Whether the call makes or resizes an array: the first argument is a count and the second a size.
+    #[inline]
+    pub const fn takes_count(self) -> bool {
+        matches!(
+            self,
+            Call::Calloc | Call::Reallocarray | Call::Recallocarray
+        )
     }
 
     /// Whether the first argument is an alignment and the second the size.
@@ -172,7 +247,7 @@ impl Call {
         matches!(
             self,
             Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign
-        )
+        ) || self.is_aligned_new()
     }
 }
 
@@ -260,6 +335,17 @@ impl Op {
         Op { expect, ..self }
     }
 
+    /// The same free of a null pointer, told `number` wherever it is told anything.
+    #[must_use]
+    pub const fn with_arguments_of_null(self, number: u64) -> Op {
+        let told = self.call.told_of_null();
+        Op {
+            a: if told > 0 { number } else { 0 },
+            b: if told > 1 { number } else { 0 },
+            ..self
+        }
+    }
+
     /// Whether the other operation makes the same request: the call and its arguments, whatever the slot.
     pub fn asks_the_same(&self, other: &Op) -> bool {
         (self.call, self.a, self.b) == (other.call, other.a, other.b)
@@ -269,10 +355,25 @@ impl Op {
     #[inline]
     pub fn size(&self) -> Option<u64> {
         match self.call {
-            Call::Malloc | Call::Realloc | Call::Valloc | Call::Pvalloc => Some(self.a),
-            Call::Calloc | Call::Reallocarray => self.a.checked_mul(self.b),
-            Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign => Some(self.b),
+            Call::Malloc | Call::Realloc | Call::Reallocf | Call::Valloc | Call::Pvalloc => {
+                Some(self.a)
+            }
+            call if call.takes_count() => self.a.checked_mul(self.b),
+            call if call.takes_alignment() => Some(self.b),
+            call if call.is_new() => Some(self.a),
             _ => None,
+        }
+    }
+
+    /// The old count, the new count and the size that `recallocarray` is told of a block of `old` bytes: those of the
+    /// operation where the block is a whole number of elements, and others that come to the same where it is not.
+    pub fn recallocarray_arguments(&self, old: u64) -> (u64, u64, u64) {
+        let Op { a, b, .. } = *self;
+        match (old.checked_rem(b), a.checked_mul(b)) {
+            (Some(0), _) => (old / b, a, b),
+            (_, Some(size)) => (old, size, 1),
+            (_, None) if old > 1 => (1, u64::MAX, old),
+            (_, None) => (old, u64::MAX, 1),
         }
     }
 }
@@ -333,11 +434,14 @@ impl Program {
         const PAGE: u64 = 4096;
         /// So many pages of one block are touched at most.
         const TOUCHED: u64 = 1024;
+        /// Of so many bytes nobody has any.
+        const IMPOSSIBLE: u64 = 1 << 47;
         /// What a child costs.
         const FORKING: u64 = 2000;
         let mut costs = Vec::with_capacity(self.ops.len());
         for (index, op) in self.ops.iter().enumerate() {
-            let pages = op.size().map_or(0, |size| size / PAGE).min(TOUCHED);
+            let size = op.size().filter(|&size| size < IMPOSSIBLE);
+            let pages = size.map_or(0, |size| size / PAGE).min(TOUCHED);
             costs.push(match op.call {
                 Call::Fork => FORKING,
                 Call::Repeat => {

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use super::failing::Failing;
-use super::legal::Checker;
+use super::legal::{Checker, uses_block};
 use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use super::threads::Schedule;
 use super::under::Under;
@@ -137,8 +137,7 @@ fn read_making<'a>(
     }
     let a = number(words)?;
     let b = match call {
-        Call::Calloc | Call::Reallocarray => number(words)?,
-        _ if call.takes_alignment() => number(words)?,
+        _ if call.takes_count() || call.takes_alignment() => number(words)?,
         _ => 0,
     };
     Ok(Op::new(call, slot, a, b))
@@ -146,10 +145,10 @@ fn read_making<'a>(
 
 /// What does not start with `p0 =`.
 fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<Op, String> {
+    if let Some(call) = call_named(first).filter(|&call| uses_block(call)) {
+        return read_using(call, words);
+    }
     let (call, a, b) = match first {
-        "free" | "free_sized" | "free_aligned_sized" | "usable" | "stretch" => {
-            return read_using(first, words);
-        }
         "sweep" => (Call::Sweep, 0, 0),
         "trim" => (Call::Trim, number(words)?, 0),
         "bounded" => (Call::Bounded, number(words)?, 0),
@@ -195,9 +194,9 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
         }
         _ => {
             return Err(format!(
-                "`{first}` is not an operation; {MAKING}, or one of free, free_sized, free_aligned_sized, usable, \
-                 stretch, sweep, trim, repeat, limit, bounded, fail, shift, thread, join, at exit, schedule, sample, \
-                 steady, fork, wait, under"
+                "`{first}` is not an operation; {MAKING}, or one of free, free_sized, free_aligned_sized, \
+                 freezero, delete and its forms, usable, stretch, sweep, trim, repeat, limit, bounded, fail, shift, \
+                 thread, join, at exit, schedule, sample, steady, fork, wait, under"
             ));
         }
     };
@@ -205,22 +204,19 @@ fn read_other<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Res
 }
 
 /// A call on a block or on `null`.
-fn read_using<'a>(first: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<Op, String> {
-    let call = call_named(first).unwrap_or(Call::Free);
+fn read_using<'a>(call: Call, words: &mut impl Iterator<Item = &'a str>) -> Result<Op, String> {
+    let name = call.as_str();
     let block = words.next().unwrap_or_default();
     if block != "null" {
-        let slot = read_slot(block)?
-            .ok_or_else(|| format!("write `{first} p0`, not `{first} {block}`"))?;
+        let slot =
+            read_slot(block)?.ok_or_else(|| format!("write `{name} p0`, not `{name} {block}`"))?;
         return Ok(Op::new(call, slot, 0, 0));
     }
-    let a = match call {
-        Call::FreeSized | Call::FreeAlignedSized => number(words)?,
-        _ => 0,
-    };
-    let b = match call {
-        Call::FreeAlignedSized => number(words)?,
-        _ => 0,
-    };
+    let mut arguments = [0; 2];
+    for argument in &mut arguments[..call.told_of_null()] {
+        *argument = number(words)?;
+    }
+    let [a, b] = arguments;
     Ok(Op::new(call, NO_SLOT, a, b))
 }
 
@@ -241,8 +237,8 @@ fn read_expectation<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Expe
         })
 }
 
-const MAKING: &str = "a block comes from malloc, calloc, realloc, reallocarray, aligned_alloc, posix_memalign, \
-                      memalign, valloc or pvalloc";
+const MAKING: &str = "a block comes from malloc, calloc, realloc, reallocarray, reallocf, recallocarray, \
+                      aligned_alloc, posix_memalign, memalign, valloc, pvalloc, or new and its forms";
 
 const FAILING: &str = "write `fail syscall mmap 3`, `fail syscall any from 2`, `fail syscall brk some 7` or `fail \
                        syscall none`; the calls are mmap, brk, mremap, munmap, madvise and mprotect";
@@ -327,29 +323,30 @@ impl fmt::Display for Line {
         } = self.op;
         let name = call.as_str();
         match call {
-            Call::Malloc | Call::Valloc | Call::Pvalloc => write!(f, "p{slot} = {name} {a}")?,
-            Call::Calloc | Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign => {
-                write!(f, "p{slot} = {name} {a} {b}")?;
+            call if call.allocates() => {
+                write!(f, "p{slot} = {name} {a}")?;
+                if call.takes_count() || call.takes_alignment() {
+                    write!(f, " {b}")?;
+                }
             }
-            Call::Realloc | Call::Reallocarray => {
+            call if call.reallocates() => {
                 write!(f, "p{slot} = {name} ")?;
                 if self.of_null {
                     write!(f, "null {a}")?;
                 } else {
                     write!(f, "p{slot} {a}")?;
                 }
-                if call == Call::Reallocarray {
+                if call.takes_count() {
                     write!(f, " {b}")?;
                 }
             }
-            Call::FreeSized if slot == NO_SLOT => write!(f, "{name} null {a}")?,
-            Call::FreeAlignedSized if slot == NO_SLOT => write!(f, "{name} null {a} {b}")?,
-            Call::Free | Call::UsableSize if slot == NO_SLOT => write!(f, "{name} null")?,
-            Call::Free
-            | Call::FreeSized
-            | Call::FreeAlignedSized
-            | Call::UsableSize
-            | Call::Stretch => write!(f, "{name} p{slot}")?,
+            call if uses_block(call) && slot == NO_SLOT => {
+                write!(f, "{name} null")?;
+                for argument in &[a, b][..call.told_of_null()] {
+                    write!(f, " {argument}")?;
+                }
+            }
+            call if uses_block(call) => write!(f, "{name} p{slot}")?,
             Call::Sweep | Call::Fork | Call::Wait | Call::Join | Call::AtExit => {
                 f.write_str(name)?
             }
@@ -367,15 +364,7 @@ impl fmt::Display for Line {
                 Some(failing) => write!(f, "{name} {failing}")?,
                 None => write!(f, "{name} none")?,
             },
-            Call::Limit
-            | Call::Trim
-            | Call::Bounded
-            | Call::Sample
-            | Call::Steady
-            | Call::FailRaw
-            | Call::FailArena
-            | Call::ShiftArena
-            | Call::Thread => write!(f, "{name} {a}")?,
+            _ => write!(f, "{name} {a}")?,
         }
         if expect != Expect::Any {
             write!(f, " expect {}", expect.as_str())?;

@@ -58,13 +58,17 @@ pub struct Vocabulary {
 
 impl Vocabulary {
     /// Whether a program may use `call`.
-    pub const fn has(&self, call: Call) -> bool {
+    pub fn has(&self, call: Call) -> bool {
         match call {
             Call::Sweep | Call::Repeat | Call::Limit | Call::Bounded | Call::FailSyscall => true,
             Call::Sample | Call::Steady | Call::Fork | Call::Wait | Call::Under => true,
             Call::FailRaw | Call::FailArena | Call::ShiftArena => self.hooked,
             Call::Thread | Call::Join | Call::AtExit | Call::Schedule => self.threads,
-            call => self.calls.contains(call),
+            call => {
+                // What cannot be deleted by the subject itself must not be made.
+                let delete = call.plain_delete();
+                self.calls.contains(call) && delete.is_none_or(|call| self.calls.contains(call))
+            }
         }
     }
 
@@ -75,9 +79,9 @@ impl Vocabulary {
 
     /// The position of the first operation of a legal program that is not in the vocabulary, or not defined.
     pub fn first_not_permitted(&self, program: &Program) -> Option<usize> {
-        let zero_realloc = |op: &Op| op.call.reallocates() && op.size() == Some(0);
+        let zero_realloc = |op: &Op| op.size() == Some(0) && !self.may_resize_to_nothing(op.call);
         let ops = program.ops.iter();
-        let of_slots = !self.zero_realloc && ops.clone().any(zero_realloc);
+        let of_slots = ops.clone().any(zero_realloc);
         let mut checker = Checker::default();
         ops.enumerate().position(|(index, op)| {
             let mut resized = false;
@@ -90,12 +94,21 @@ impl Vocabulary {
         })
     }
 
+    /// Whether it is defined what the call makes of a live block and size 0. What the BSD functions do is nowhere said.
+    pub(super) const fn may_resize_to_nothing(&self, call: Call) -> bool {
+        match call {
+            Call::Realloc | Call::Reallocarray => self.zero_realloc,
+            call => !call.reallocates(),
+        }
+    }
+
     /// Whether the arguments are defined, whatever the slot holds.
     fn defines(&self, op: &Op) -> bool {
         match op.call {
             Call::AlignedAlloc if !op.a.is_power_of_two() => self.invalid_alignments,
             Call::AlignedAlloc => self.nonmultiple_sizes || op.b.is_multiple_of(op.a),
             Call::Memalign => self.invalid_memalign || op.a.is_power_of_two(),
+            call if call.is_aligned_new() => op.a.is_power_of_two(),
             _ => true,
         }
     }

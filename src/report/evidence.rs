@@ -125,11 +125,29 @@ fn sides(case: &Case) -> (String, String) {
                 address(*at)
             ),
         ),
+        Evidence::NotDiscarded {
+            address: at,
+            size,
+            offset,
+        } => (
+            format!("{} cleared, or given back", bytes(*size)),
+            format!(
+                "what was stored from byte {offset} on is still at {}",
+                address(at.saturating_add(*offset))
+            ),
+        ),
         Evidence::Errno {
             before,
             after,
             wanted,
         } => errno_sides(*before, *after, *wanted),
+        Evidence::Threw { what } => (
+            match rule {
+                RuleId::CxxNothrowNull => "a block or NULL".into(),
+                _ => "a block or std::bad_alloc".into(),
+            },
+            format!("an exception of type {}", printable(what)),
+        ),
         Evidence::Code { returned, wanted } => (
             wanted.map_or("0, EINVAL or ENOMEM returned".into(), |code| {
                 format!("{} returned", errno(code))
@@ -208,6 +226,10 @@ fn unexpected_null(case: &Case) -> (String, String) {
         Some(Expect::AsEarlier) => "a block, like the same request earlier",
         _ => "a block",
     };
+    let expected = match case.finding.rule {
+        RuleId::CxxNewThrows => "a block or std::bad_alloc",
+        _ => expected,
+    };
     let found = match (case.op(), case.outcomes.get(case.finding.op_index)) {
         (Some(op), Some(seen)) => outcome(op, seen),
         _ => "NULL".into(),
@@ -279,6 +301,9 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
     let expected = match (moment, case.op()) {
         (Moment::Call, Some(op)) if op.slot == NO_SLOT && op.call.entry_point().is_some() => {
             format!("{name} of NULL returns")
+        }
+        (Moment::Call, Some(_)) if case.finding.rule == RuleId::CxxNewThrows => {
+            "a block or std::bad_alloc".into()
         }
         (Moment::Call, Some(_)) => format!("{name} returns"),
         (Moment::Touch, Some(_)) => {

@@ -42,6 +42,7 @@ fn row(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     let tally = document.tally;
     let verdict = match &entry.judgement {
         Some(judgement) => gate_verdict(judgement),
+        None if !document.misuse.is_empty() => "misused".into(),
         None => match document.verdict.as_str() {
             "conformant" => "✅ conformant".into(),
             other => format!("❌ {other}"),
@@ -97,7 +98,8 @@ fn details(entry: &Entry, named: bool, out: &mut dyn Write) -> io::Result<()> {
     let Some(document) = &entry.report else {
         return Ok(());
     };
-    if document.findings.is_empty() && document.facts.is_empty() && complaints.is_empty() {
+    let nothing = document.findings.is_empty() && document.facts.is_empty();
+    if nothing && document.misuse.is_empty() && complaints.is_empty() {
         return Ok(());
     }
     if named {
@@ -112,6 +114,7 @@ fn details(entry: &Entry, named: bool, out: &mut dyn Write) -> io::Result<()> {
     for finding in &document.findings {
         write_finding(entry, document, finding, out)?;
     }
+    write_misuse(document, out)?;
     if !document.facts.is_empty() {
         writeln!(out, "<details><summary>Facts</summary>\n")?;
         for (rule, fact) in &document.facts {
@@ -120,6 +123,29 @@ fn details(entry: &Entry, named: bool, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n</details>\n")?;
     }
     Ok(())
+}
+
+/// What became of misuse, if it was about that.
+fn write_misuse(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+    if document.misuse.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "| misuse | places | detected | silent | corrupting | how it was detected |"
+    )?;
+    writeln!(out, "|---|--:|--:|--:|--:|---|")?;
+    for of in &document.misuse {
+        let [detected, silent, corrupting] =
+            [of.detected, of.silent, of.corrupting].map(|times| of.percent(times));
+        let sign = cell(&of.usual_sign());
+        writeln!(
+            out,
+            "| {}: {} | {} | {detected} | {silent} | {corrupting} | {sign} |",
+            of.misuse, of.title, of.tried
+        )?;
+    }
+    writeln!(out)
 }
 
 fn write_finding(

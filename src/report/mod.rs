@@ -117,6 +117,8 @@ fn document(source: &str) -> &'static str {
         "POSIX.1-2008" => "posix-2008",
         "POSIX.1-2017" => "posix-2017",
         "POSIX.1-2024" => "posix-2024",
+        "C++17" => "cxx17",
+        "OpenBSD" | "FreeBSD" => "bsd",
         _ => "gnu",
     }
 }

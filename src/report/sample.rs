@@ -117,6 +117,7 @@ pub fn result(cases: Vec<Case>) -> CheckResult {
             "malloc(0) returns a unique pointer".into(),
         )]),
         cases,
+        misuse: Vec::new(),
         conformance: Conformance::Nonconformant,
     }
 }

@@ -53,6 +53,9 @@ fn summary(measures: &[Measure], out: &mut dyn Write) -> io::Result<()> {
         .filter_map(|measure| Some((measure, measure.target?)));
     let (met, missed): (Vec<_>, Vec<_>) =
         targets.partition(|(measure, target)| target.is_met(measure.value));
+    if met.is_empty() && missed.is_empty() {
+        return Ok(());
+    }
     let style = if missed.is_empty() {
         Style::new()
     } else {

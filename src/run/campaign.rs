@@ -126,6 +126,8 @@ pub(super) fn cause(rule: RuleId, call: Option<Call>) -> Call {
             | RuleId::PtrdiffMax
             | RuleId::OomReturnsNull
             | RuleId::FirstCallAny
+            | RuleId::CxxNewThrows
+            | RuleId::CxxNothrowNull
     );
     call.filter(|_| by_entry_point).unwrap_or(Call::Sweep)
 }

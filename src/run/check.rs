@@ -4,6 +4,8 @@ use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
+use super::misuse;
+use super::pairs;
 use super::plan::{Item, Plan};
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
@@ -33,6 +35,9 @@ pub fn check(
     options: &CheckOptions,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<CheckResult, CheckError> {
+    if options.profile.as_deref() == Some(misuse::PROFILE) {
+        return misuse::misuse(options, tell);
+    }
     let setting = Setting::new(options)?;
     let Setting {
         started,
@@ -372,6 +377,7 @@ fn finish(
         facts: facts(&totals, &rules),
         rules: results,
         cases,
+        misuse: Vec::new(),
         conformance,
     })
 }
@@ -396,7 +402,13 @@ fn told_of(interception: &Interception) -> Option<String> {
 }
 
 fn is_about_libraries(rule: RuleId) -> bool {
-    matches!(rule, RuleId::InterposeCore | RuleId::InterposeComplete)
+    matches!(
+        rule,
+        RuleId::InterposeCore
+            | RuleId::InterposeComplete
+            | RuleId::CxxPairComplete
+            | RuleId::CxxPairSized
+    )
 }
 
 /// Why it cannot be seen whether a rule of CPython's is kept.
@@ -446,13 +458,24 @@ fn obstacle(
     if missing.is_empty() {
         return None;
     }
-    let names = missing.join(", ");
+    let mut names: Vec<&str> = missing.iter().map(|name| spoken(name)).collect();
+    names.dedup();
+    let names = names.join(", ");
     let promised = missing.iter().any(|name| profile.promises(name));
     Some(if promised {
         format!("{names} not exported")
     } else {
         format!("the profile has no {names}")
     })
+}
+
+/// The name of an entry point in a sentence: of the operators one for all forms.
+fn spoken(name: &str) -> &str {
+    match Call::of_symbol(name) {
+        Some(call) if call.is_delete() => "operator delete",
+        Some(_) => "operator new",
+        None => name,
+    }
 }
 
 /// What a library that replaces `malloc` must replace.
@@ -516,6 +539,10 @@ fn library_cases(info: &SubjectInfo, rules: &RuleSet, said: &str) -> Vec<Case> {
                 );
                 add(rule, Evidence::Library { what });
             }
+        }
+        let defines = |call: Call| call.entry_point().is_some_and(|name| provides(info, name));
+        for (rule, what) in pairs::broken(defines) {
+            add(rule, Evidence::Library { what });
         }
     }
     if !said.trim().is_empty() {

@@ -3,8 +3,9 @@
 use super::circumstances::{self, Forked};
 use super::{crowd, intercept, process};
 use crate::program::{
-    Call, Condition, Expect, NO_SLOT, Op, Program, Schedule, Section, Under, sections,
+    Call, Condition, Expect, NO_SLOT, Op, Operator, Program, Schedule, Section, Under, sections,
 };
+use crate::shadow::block::Block;
 use crate::shadow::{
     Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Reply,
     Request, Sample, Shadow, Standing, Stop,
@@ -264,8 +265,19 @@ impl<'l, S: Subject> Executor<'l, S> {
     /// Frees what the last program left.
     pub fn free_left(&mut self) {
         for (_, block) in self.shadow.live_blocks() {
+            let delete = block.maker.plain_delete().and_then(Call::operator);
             // SAFETY: a live block of the subject, by its own word; the caller goes on with another shadow, or none.
-            unsafe { self.subject.free(block.pointer()) };
+            unsafe {
+                match delete {
+                    Some(delete) => Self::delete(
+                        &mut self.subject,
+                        delete,
+                        block,
+                        &Op::new(Call::Free, 0, 0, 0),
+                    ),
+                    None => self.subject.free(block.pointer()),
+                }
+            }
         }
     }
 
@@ -434,6 +446,10 @@ impl<'l, S: Subject> Executor<'l, S> {
         let block = request.before.pointer();
         let (a, b) = (op.a as usize, op.b as usize);
         let subject = &mut self.subject;
+        if let Some(form) = op.call.operator() {
+            // SAFETY: as below.
+            return unsafe { Self::operator(subject, form, op, &request.before) };
+        }
         // SAFETY: `block` is null or a live block of the subject, as a legal program and the shadow see to; sizes and
         // alignments may be anything, the profile having been asked before whether they are defined.
         let pointer = unsafe {
@@ -442,6 +458,11 @@ impl<'l, S: Subject> Executor<'l, S> {
                 Call::Calloc => subject.calloc(a, b),
                 Call::Realloc => subject.realloc(block, a),
                 Call::Reallocarray => subject.reallocarray(block, a, b),
+                Call::Reallocf => subject.reallocf(block, a),
+                Call::Recallocarray => {
+                    let (old, count, size) = op.recallocarray_arguments(request.before.requested);
+                    subject.recallocarray(block, old as usize, count as usize, size as usize)
+                }
                 Call::AlignedAlloc => subject.aligned_alloc(a, b),
                 Call::Memalign => subject.memalign(a, b),
                 Call::Valloc => subject.valloc(a),
@@ -453,6 +474,11 @@ impl<'l, S: Subject> Executor<'l, S> {
                 }
                 Call::FreeSized | Call::FreeAlignedSized => {
                     Self::sized_free(subject, op, request);
+                    ptr::null_mut()
+                }
+                Call::Freezero => {
+                    let told = request.before.requested.max(op.a);
+                    subject.freezero(block, told as usize);
                     ptr::null_mut()
                 }
                 Call::UsableSize | Call::Stretch => {
@@ -475,6 +501,47 @@ impl<'l, S: Subject> Executor<'l, S> {
         Reply {
             value: pointer.expose_provenance() as u64,
             ..Reply::default()
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Subject`].
+    #[inline(never)]
+    unsafe fn operator(subject: &mut S, form: Operator, op: &Op, block: &Block) -> Reply {
+        let mut reply = Reply::default();
+        // SAFETY: the caller's promise.
+        unsafe {
+            if form.deletes {
+                Self::delete(subject, form, block, op);
+                return reply;
+            }
+            let (size, alignment) = match form.aligned {
+                true => (op.b, op.a),
+                false => (op.a, 0),
+            };
+            match subject.operator_new(form, size as usize, alignment as usize) {
+                Ok(block) => reply.value = block.expose_provenance() as u64,
+                Err(thrown) => reply.thrown = Some(thrown),
+            }
+        }
+        reply
+    }
+
+    /// Deletes a block, or a null pointer with the arguments of the operation.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Subject`].
+    unsafe fn delete(subject: &mut S, form: Operator, block: &Block, op: &Op) {
+        let (size, alignment) = match (block.is_live(), form.aligned) {
+            (true, _) => (block.requested, block.alignment),
+            (false, true) => (op.b, op.a),
+            (false, false) => (op.a, 0),
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            subject.operator_delete(form, block.pointer(), size as usize, alignment as usize);
         }
     }
 

@@ -6,7 +6,7 @@ use super::plan::Item;
 use super::process;
 use super::races;
 use super::supervisor::Run;
-use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
+use crate::program::{Call, Condition, NO_SLOT, Op, Operator, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Death, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed,
 };
@@ -47,6 +47,12 @@ pub(super) enum Kind {
     Rule(RuleId, Call),
 }
 
+/// A form of `delete` that is told more may die for what it is told, or as the plain one does.
+fn plain(call: Call) -> Call {
+    let delete = call.operator().filter(|form| form.deletes);
+    delete.map_or(call, Operator::plain_delete)
+}
+
 const OVERLAPS: &[RuleId] = &[
     RuleId::Disjoint,
     RuleId::DistinctNonzero,
@@ -57,6 +63,7 @@ const OVERLAPS: &[RuleId] = &[
     RuleId::AlignedZeroSize,
     RuleId::PmaZeroSize,
     RuleId::ZeroMallocDistinct,
+    RuleId::CxxNewZero,
     RuleId::UsableDisjoint,
     RuleId::CrossUpFail,
 ];
@@ -85,7 +92,7 @@ impl Kind {
         let call = program.ops.get(finding.op_index).map(|op| op.call);
         match (&finding.evidence, call) {
             (Evidence::Overlap { .. }, _) => Kind::Overlap,
-            (Evidence::NotZero { .. }, _) => Kind::Dirt,
+            (Evidence::NotZero { .. }, Some(Call::Calloc)) => Kind::Dirt,
             // Circumstances may turn out to have no part in it.
             (Evidence::Contents { .. }, _) if Condition::RULES.contains(&finding.rule) => {
                 Kind::Damage
@@ -96,7 +103,7 @@ impl Kind {
                     ..
                 },
                 Some(call),
-            ) => Kind::Death(call),
+            ) => Kind::Death(plain(call)),
             _ => Kind::Rule(finding.rule, cause(finding.rule, call)),
         }
     }
@@ -353,7 +360,7 @@ impl Hunt {
             let mut ordinary = best.program.clone();
             let op = &mut ordinary.ops[index];
             match op.call {
-                Call::Calloc | Call::Reallocarray => (op.a, op.b) = (1, 16),
+                call if call.takes_count() => (op.a, op.b) = (1, 16),
                 // Not every document defines a size that is no multiple of the alignment.
                 Call::AlignedAlloc => op.b = 16_u64.next_multiple_of(op.a.max(1)),
                 call if call.takes_alignment() => op.b = 16,

@@ -7,6 +7,7 @@ use super::python;
 use super::supervisor::{Launch, StartError, Worker};
 use super::verdict::{EntryPoint, Provider, SubjectInfo};
 use super::{CheckError, Names, SubjectSpec};
+use crate::program::Call;
 use crate::pymalloc::{Domain, Edition, UnknownEdition, Version};
 use crate::shadow::Death;
 use crate::subject::Native;
@@ -381,8 +382,10 @@ pub(super) fn locate(path: &Path, names: &Names) -> Result<Located, CheckError> 
     };
     let symbols = match names {
         Names::Plain => plain_symbols(),
+        // Operators have no names that could have a prefix.
         Names::Prefix(prefix) => plain_symbols()
             .into_iter()
+            .filter(|(name, _)| Call::of_symbol(name).is_none())
             .map(|(name, symbol)| (name, format!("{prefix}{symbol}")))
             .collect(),
         Names::Map(map) => map.clone(),
@@ -464,6 +467,7 @@ fn finish(
     }
     launch.noisy = !said.trim().is_empty();
     info.entry_points = found.iter().filter_map(entry_point).collect();
+    forget_what_is_rare(&mut info.entry_points);
     // A failed lookup allocates, and every program is to find a heap that nothing has touched: from here on workers
     // look up only what is there, and this first one is replaced if it did otherwise.
     let mut in_vain = 0;
@@ -482,6 +486,20 @@ fn finish(
         worker,
         said,
     })
+}
+
+/// Most allocators know nothing of C++ or of what BSD adds: there is nothing to be said of what they lack of that.
+fn forget_what_is_rare(points: &mut Vec<EntryPoint>) {
+    const OF_BSD: [&str; 3] = ["reallocf", "recallocarray", "freezero"];
+    let of_cxx = |point: &EntryPoint| Call::of_symbol(point.name).is_some();
+    let has_cxx = points
+        .iter()
+        .any(|point| of_cxx(point) && point.provider == Provider::Subject);
+    points.retain(|point| match point.provider {
+        Provider::Subject => true,
+        _ if of_cxx(point) => has_cxx,
+        _ => !OF_BSD.contains(&point.name),
+    });
 }
 
 pub(super) fn entry_point(found: &Found) -> Option<EntryPoint> {

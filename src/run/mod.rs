@@ -2,7 +2,6 @@
 
 mod campaign;
 #[cfg(feature = "cli")]
-mod candidates;
 mod check;
 mod circumstances;
 mod crowd;
@@ -15,8 +14,11 @@ mod investigate;
 mod launch;
 mod learn;
 mod library;
+mod misuse;
 mod mutants;
 mod options;
+mod pace;
+mod pairs;
 mod patience;
 mod phase;
 mod plan;
@@ -33,12 +35,12 @@ mod threads;
 pub mod verdict;
 pub mod worker;
 
-#[cfg(feature = "cli")]
-pub use candidates::candidates_per_second;
 pub use check::{check, plain_vocabulary, replay};
 pub use executor::{Ending, Executor};
 pub use in_process::InProcess;
 pub use mutants::mutants;
 pub use options::*;
+#[cfg(feature = "cli")]
+pub use pace::{Pace, pace};
 pub use phase::{Phase, PhaseShare};
 pub use resolve::c_library;

@@ -361,18 +361,32 @@ fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
             Op::new(Call::Memalign, 0, 4096, size),
             Op::new(Call::Valloc, 0, size, 0),
             Op::new(Call::Pvalloc, 0, size, 0),
+            Op::new(Call::Reallocf, 0, size, 0),
+            Op::new(Call::Recallocarray, 0, 1, size),
         ]
     });
+    let news = Call::ALL.iter().filter(|call| call.is_new());
+    let news = news.flat_map(move |&call| {
+        sizes.map(|size| match call.takes_alignment() {
+            true => Op::new(call, 0, 64, size),
+            false => Op::new(call, 0, size, 0),
+        })
+    });
+    let deletes = Call::ALL.iter().filter(|call| call.is_delete());
+    let deletes = deletes.map(|&call| Op::new(call, NO_SLOT, 0, 0).with_arguments_of_null(64));
     let others = [
         Op::new(Call::Malloc, 0, 8 << 20, 0),
         Op::new(Call::Free, NO_SLOT, 0, 0),
         Op::new(Call::UsableSize, NO_SLOT, 0, 0),
         Op::new(Call::FreeSized, NO_SLOT, 8, 0),
         Op::new(Call::FreeAlignedSized, NO_SLOT, 8, 8),
+        Op::new(Call::Freezero, NO_SLOT, 8, 0),
         Op::new(Call::Trim, NO_SLOT, 0, 0),
     ];
     sized
         .chain(others)
+        .chain(news)
+        .chain(deletes)
         .filter(|op| vocabulary.has(op.call))
         .map(|first| {
             let ops = vec![

@@ -1,6 +1,7 @@
 //! What a supervisor and a worker say to each other.
 
 use super::Ending;
+use super::misuse::Scene;
 use crate::pymalloc::Edition;
 use crate::shadow::{Conduct, Finding, LiveBlock, Muted, Outcome};
 use crate::spec::{RuleId, RuleSet};
@@ -108,6 +109,8 @@ pub enum Order {
         /// When to stop, in nanoseconds of the monotonic clock.
         deadline: u64,
     },
+    /// Misuse the subject.
+    Misuse(Scene),
     /// Run the program that lies beside the order.
     Run {
         /// The rule it was made for.

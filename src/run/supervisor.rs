@@ -2,6 +2,7 @@
 
 use super::fate::death_of;
 use super::learn::Learned;
+use super::misuse::{Aftermath, Scene, Stage};
 use super::patience::{Limits, Waited, effort};
 use super::preparing::{high_descriptor, memory_file, prepare_process};
 use super::process;
@@ -23,6 +24,8 @@ use std::time::Duration;
 const LOADING: Duration = Duration::from_secs(2);
 /// An interpreter may be started by scripts that look for it, on a disk that is cold.
 const LOADING_PYTHON: Duration = Duration::from_secs(10);
+/// What each stage of a misuse may take longer than a call: many blocks are filled and read.
+const MISUSING: Duration = Duration::from_secs(1);
 /// Bytes of output that are thrown away while the subject runs.
 const MUCH_OUTPUT: u64 = 1 << 20;
 /// Bytes of a subject's output that are kept.
@@ -89,6 +92,17 @@ pub enum End {
         /// what was being done
         moment: Moment,
     },
+}
+
+/// What came of a misuse.
+#[derive(Debug)]
+pub struct Played {
+    /// What the heap was like afterwards, if there was a block to misuse; or how the process died.
+    pub end: Result<Option<Aftermath>, Death>,
+    /// How far it was.
+    pub stage: Stage,
+    /// What the subject wrote to standard output and standard error.
+    pub said: String,
 }
 
 /// A worker.
@@ -269,6 +283,38 @@ impl Worker {
             .then(|| self.shared.take_report())
             .flatten();
         Ok(learned.unwrap_or_default())
+    }
+
+    /// Misuses the subject in a fresh process.
+    ///
+    /// # Errors
+    ///
+    /// When the worker itself is gone and must be started again.
+    pub fn misuse(&mut self, scene: &Scene) -> io::Result<Played> {
+        self.take_output();
+        self.shared.give(&Order::Misuse(*scene), &[])?;
+        let patience = self.patience;
+        let limits = Limits::until(u64::MAX, patience, u64::MAX);
+        let waited = self.wait(limits, |_| MISUSING);
+        let report = self.shared.take_report::<Option<Aftermath>>();
+        let reported = report.is_some();
+        let died = match waited {
+            Waited::Died(death) => Some(death),
+            Waited::Done | Waited::OutOfTime => {
+                death_of(self.shared.status(), self.shared.fault(), reported)
+            }
+        };
+        let end = match (died, report) {
+            (None, Some(aftermath)) => Ok(aftermath),
+            // Without a report that can be read, what it said of its end is not to be believed.
+            (died, _) => Err(died.unwrap_or(Death::Exit { status: 0 })),
+        };
+        let late = self.take_output();
+        Ok(Played {
+            end,
+            stage: Stage::at(self.shared.ledger().position().0),
+            said: std::mem::take(&mut self.early) + &late,
+        })
     }
 
     /// Whether the worker can take orders.

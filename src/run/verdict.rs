@@ -83,6 +83,49 @@ pub enum Conformance {
     Nonconformant,
 }
 
+/// What became of one way to misuse the subject, in many places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MisuseResult {
+    /// Its name.
+    pub misuse: &'static str,
+    /// What is done, in a few words.
+    pub title: &'static str,
+    /// How many places it was done in.
+    pub tried: u64,
+    /// How often the program was stopped, or something was said.
+    pub detected: u64,
+    /// How often nothing came of it.
+    pub silent: u64,
+    /// How often live blocks overlapped afterwards or lost their contents, or the program fell over later.
+    pub corrupting: u64,
+    /// How it was detected, and how often so.
+    pub signs: BTreeMap<Sign, u64>,
+}
+
+impl MisuseResult {
+    /// Nothing tried yet.
+    pub fn new(misuse: &'static str, title: &'static str) -> MisuseResult {
+        MisuseResult {
+            misuse,
+            title,
+            tried: 0,
+            detected: 0,
+            silent: 0,
+            corrupting: 0,
+            signs: BTreeMap::new(),
+        }
+    }
+}
+
+/// How a misuse was detected.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sign {
+    /// The signal that ended the program, if one did.
+    pub signal: Option<i32>,
+    /// The first line that the subject said, empty if none; numbers that differ from run to run are left out.
+    pub message: String,
+}
+
 /// The result of a check.
 #[derive(Clone, Debug)]
 pub struct CheckResult {
@@ -106,6 +149,8 @@ pub struct CheckResult {
     pub facts: BTreeMap<RuleId, String>,
     /// The findings.
     pub cases: Vec<Case>,
+    /// What became of misuse; empty unless the check was about that.
+    pub misuse: Vec<MisuseResult>,
     /// The answer.
     pub conformance: Conformance,
 }

@@ -10,6 +10,7 @@ use super::circumstances;
 use super::executor::Executor;
 use super::intercept;
 use super::learn;
+use super::misuse;
 use super::protocol::{Calling, Carrier, Ended, Found, Hello, Order, Report, VARIABLE, conduct};
 use super::resolve;
 use super::shared::{self, Shared};
@@ -314,6 +315,10 @@ fn obey<S: Subject>(
     match shared.order() {
         Ok(Order::Learn { deadline }) => {
             shared.report(&learn::learn(&mut make(), deadline));
+        }
+        // Where a subject that is part of the harness panics, it has noticed something: it ends as one that aborts.
+        Ok(Order::Misuse(scene)) => {
+            shared.report(&misuse::play(&mut make(), &scene, shared.ledger()));
         }
         Ok(Order::Run {
             rule,

@@ -19,6 +19,16 @@ pub(super) fn fitting_alignment(size: u64) -> u64 {
     }
 }
 
+/// The alignment that every object of exactly `size` bytes is content with: such a size is a multiple of it (C++17
+/// [new.delete.single]).
+#[inline(always)]
+fn alignment_of_one(size: u64) -> u64 {
+    match size {
+        0 => 1,
+        size => MAX_ALIGN.min(1 << size.trailing_zeros()),
+    }
+}
+
 /// The alignment that a call asks for, 0 if it asks for none.
 #[inline(always)]
 pub(super) fn alignment_asked(op: &Op) -> u64 {
@@ -80,10 +90,13 @@ impl Shadow<'_> {
         let Op { call, a: asked, .. } = *at.op;
         let (rule, alignment) = match call {
             Call::Malloc | Call::Calloc => (RuleId::AlignFundamentalFit, fitting),
-            Call::Realloc | Call::Reallocarray => (RuleId::AlignAfterRealloc, fitting),
+            call if call.reallocates() => (RuleId::AlignAfterRealloc, fitting),
             Call::Valloc | Call::Pvalloc if size == 0 => (RuleId::AlignZeroSize, PAGE),
             Call::Valloc => (RuleId::AlignValloc, PAGE),
             Call::Pvalloc => (RuleId::AlignPvalloc, PAGE),
+            Call::New | Call::NewNothrow => (RuleId::AlignCxxNew, alignment_of_one(size)),
+            Call::NewArray | Call::NewArrayNothrow => (RuleId::AlignCxxNew, fitting),
+            call if call.is_new() => (RuleId::CxxAligned, asked),
             // What an alignment that is none means is up to `memalign`.
             _ if !asked.is_power_of_two() => (RuleId::AlignFundamentalFit, fitting),
             _ if size == 0 => (RuleId::AlignZeroSize, asked),
@@ -97,10 +110,7 @@ impl Shadow<'_> {
             // Whatever else it fails to be aligned to follows from this.
             return self.broken(at, rule, Evidence::Misaligned { address, alignment });
         }
-        let plain = matches!(
-            call,
-            Call::Malloc | Call::Calloc | Call::Realloc | Call::Reallocarray
-        );
+        let plain = matches!(call, Call::Malloc | Call::Calloc) || call.reallocates();
         if plain && size > 0 {
             self.ledger.count(RuleId::AlignFundamentalAny);
             if address & (MAX_ALIGN - 1) != 0 {

@@ -36,6 +36,7 @@ fn forbidding(op: &Op, size: Option<u64>) -> &'static [RuleId] {
     match (op.call, size) {
         (Call::Calloc, None) => &[RuleId::CallocOverflow, RuleId::CallocWrap],
         (Call::Reallocarray, None) => &[RuleId::ReallocarrayOverflow],
+        (Call::Recallocarray, None) => &[RuleId::RecallocarrayOverflow],
         // CPython compares the product with the signed maximum before it asks anybody.
         (Call::Calloc, Some(size)) if size > SIGNED_MAX => &[
             RuleId::CallocOverflow,
@@ -78,6 +79,7 @@ pub(super) fn zero_rule(call: Call) -> RuleId {
         Call::AlignedAlloc | Call::Memalign | Call::Valloc | Call::Pvalloc => {
             RuleId::AlignedZeroSize
         }
+        call if call.is_new() => RuleId::CxxNewZero,
         _ => RuleId::MallocZeroChoice,
     }
 }
@@ -89,6 +91,9 @@ impl Shadow<'_> {
             Call::PosixMemalign => self.settle_posix_memalign(at, reply)?,
             _ => reply.value,
         };
+        if at.op.call.is_new() {
+            self.check_failure_of_new(at, reply)?;
+        }
         if at.op.call.takes_alignment() {
             self.check_alignment_argument(at, address)?;
         }
@@ -143,7 +148,7 @@ impl Shadow<'_> {
         if let rules @ [_, ..] = impossible(at.op) {
             self.ledger.count(self.first_checked(rules));
         }
-        if at.op.size() == Some(0) {
+        if at.op.size() == Some(0) && !at.op.call.is_new() {
             self.note_zero(at, false);
             if at.op.call == Call::Malloc {
                 let kept = reply.errno == ERRNO_BEFORE;
@@ -175,6 +180,8 @@ impl Shadow<'_> {
         let rule = match at.op.call {
             // Its errno is unspecified, see `settle_posix_memalign`.
             Call::PosixMemalign => return Ok(()),
+            // An exception says it all, and of errno C++ says nothing.
+            call if call.is_new() => return Ok(()),
             Call::Memalign if invalid && reply.errno != ERRNO_BEFORE => return Ok(()),
             // What else an alignment that is refused does to errno is up to the implementation.
             Call::AlignedAlloc if invalid => return Ok(()),
@@ -185,10 +192,15 @@ impl Shadow<'_> {
             }
             Call::Memalign | Call::Valloc | Call::Pvalloc => RuleId::MemalignErrno,
             Call::Reallocarray if at.op.size().is_none() => RuleId::ReallocarrayOverflow,
+            Call::Recallocarray if at.op.size().is_none() => RuleId::RecallocarrayOverflow,
             _ => RuleId::MallocErrno,
         };
         self.ledger.count(rule);
-        let lenient = rule != RuleId::ReallocarrayOverflow && reply.errno == libc::EAGAIN;
+        let overflow = matches!(
+            rule,
+            RuleId::ReallocarrayOverflow | RuleId::RecallocarrayOverflow
+        );
+        let lenient = !overflow && reply.errno == libc::EAGAIN;
         if reply.errno != libc::ENOMEM && !lenient {
             let wanted = if invalid { libc::EINVAL } else { libc::ENOMEM };
             self.broken(
@@ -225,7 +237,7 @@ impl Shadow<'_> {
     /// `errno` after success. What a system call that failed left in it says nothing of calls that go well.
     #[inline(always)]
     pub(super) fn check_errno_kept(&mut self, at: At, reply: &Reply) -> Checked {
-        if reply.hampered {
+        if reply.hampered || at.op.call.is_new() {
             return Ok(());
         }
         self.ledger.count(RuleId::ErrnoSuccess);
@@ -251,10 +263,19 @@ impl Shadow<'_> {
             _ if self.starved => RuleId::CallocZeroAfterOom,
             _ => RuleId::CallocZero,
         };
+        self.verify_zero(at, block, 0, rule)
+    }
+
+    /// The bytes of a block from offset `from` on must be zero.
+    #[inline(always)]
+    pub(super) fn verify_zero(&self, at: At, block: &Block, from: u64, rule: RuleId) -> Checked {
         self.ledger.count(rule);
         self.ledger.enter(super::Moment::Touch);
         // SAFETY: the subject says that these bytes belong to the block; a fault here is its own.
-        let result = unsafe { contents::verify_zero(block.pointer(), block.size) };
+        let result = unsafe {
+            let start = block.pointer().add(from as usize);
+            contents::verify_zero(start, block.size - from)
+        };
         self.ledger.enter(super::Moment::Idle);
         if let Err(mismatch) = result {
             self.broken(
@@ -263,7 +284,7 @@ impl Shadow<'_> {
                 Evidence::NotZero {
                     address: block.address,
                     size: block.size,
-                    offset: mismatch.offset,
+                    offset: from + mismatch.offset,
                     found: mismatch.found,
                 },
             )?;
@@ -286,10 +307,12 @@ impl Shadow<'_> {
         self.ledger
             .count(self.first_checked(&[RuleId::ZeroMallocDistinct, rule]));
         let (null, block) = match at.op.call {
+            // There is no choice.
+            call if call.is_new() => return,
             Call::Malloc => (Choice::MallocZeroNull, Choice::MallocZeroPointer),
             Call::Calloc => (Choice::CallocZeroNull, Choice::CallocZeroPointer),
             Call::PosixMemalign => (Choice::PmaZeroNull, Choice::PmaZeroPointer),
-            Call::Realloc | Call::Reallocarray => {
+            call if call.reallocates() => {
                 (Choice::ReallocNullZeroNull, Choice::ReallocNullZeroPointer)
             }
             _ => (Choice::AlignedZeroNull, Choice::AlignedZeroPointer),

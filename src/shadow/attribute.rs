@@ -5,6 +5,8 @@
 
 use super::alignment::alignment_asked;
 use super::allocate::{impossible, zero_rule};
+use super::operators::{rule_of_failure, rules_of_delete};
+use super::reallocate::null_rule;
 use super::{Death, Evidence, Finding, Moment};
 use crate::program::{Call, Condition, NO_SLOT, Op, Program};
 use crate::spec::{RuleId, RuleSet};
@@ -85,6 +87,10 @@ fn in_call(
         Call::Free if null => rules.push(RuleId::FreeNull),
         Call::UsableSize if null => rules.push(RuleId::UsableNull),
         Call::FreeSized | Call::FreeAlignedSized if null => rules.push(RuleId::SizedFreeNull),
+        Call::Freezero if null => rules.push(RuleId::FreezeroNull),
+        call if call.is_delete() => rules.extend(rules_of_delete(call, null)),
+        // Whatever the reason, the operator that finds no memory has its own way to say so.
+        call if call.is_new() && may_fail(program, index, op) => rules.push(rule_of_failure(call)),
         Call::FreeSized => rules.push(RuleId::FreeSizedEquiv),
         Call::FreeAlignedSized => rules.push(RuleId::FreeAlignedSizedEquiv),
         _ => {}
@@ -114,12 +120,7 @@ fn in_call(
         rules.push(RuleId::OomReturnsNull);
     }
     if crashed && op.call.reallocates() && origin.maker.is_none() {
-        let array = op.call == Call::Reallocarray;
-        rules.push(if array {
-            RuleId::ReallocarrayNull
-        } else {
-            RuleId::ReallocNullIsMalloc
-        });
+        rules.push(null_rule(op.call));
     }
     if op.call.reallocates() && reads_past(death, resized) {
         rules.push(RuleId::ReallocBounds);
@@ -134,6 +135,11 @@ fn in_call(
         rules.push(RuleId::StartAddress);
     }
     rules
+}
+
+/// Whether memory may not be enough for the operation.
+fn may_fail(program: &Program, index: usize, op: &Op) -> bool {
+    program.is_short_at(index) || op.size().is_none_or(|size| size >= SCARCE)
 }
 
 /// Where the block in the slot of the operation at `index` comes from.
@@ -221,6 +227,11 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
             finding.rule
         };
     }
+    let told = rule_of_told(program);
+    let layout = matches!(
+        finding.evidence,
+        Evidence::Overlap { .. } | Evidence::Misaligned { .. }
+    );
     let general = matches!(
         finding.rule,
         RuleId::AllocNonnullUsable
@@ -230,6 +241,9 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
             | RuleId::CallReturns
             | RuleId::MetadataInviolate
     );
+    if let Some(rule) = told.filter(|&rule| (general || layout) && rules.contains(rule)) {
+        return rule;
+    }
     if !general {
         return finding.rule;
     }
@@ -259,6 +273,18 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
     } else {
         finding.rule
     }
+}
+
+/// The rule about a free that is told the size, if the program has one: had the plain one shown the same, it would have
+/// taken its place.
+fn rule_of_told(program: &Program) -> Option<RuleId> {
+    program.ops.iter().find_map(|op| match op.call {
+        _ if op.slot == NO_SLOT => None,
+        Call::FreeSized => Some(RuleId::FreeSizedEquiv),
+        Call::FreeAlignedSized => Some(RuleId::FreeAlignedSizedEquiv),
+        call if call.operator().is_some_and(|form| form.sized) => Some(RuleId::CxxSizedEquiv),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Muted {
     /// The muted pairs, by the numbers of rule and call.
     pub fn pairs(&self) -> impl Iterator<Item = (u16, u8)> {
         let calls = |(rule, &calls): (usize, &u64)| {
-            (0..64)
+            (0..u64::BITS as u8)
                 .filter(move |call| calls >> call & 1 == 1)
                 .map(move |call| (rule as u16, call))
         };

@@ -22,6 +22,10 @@ const LINES: u64 = 1024;
 const FEW_LINES: u64 = 64;
 const HUGE: u64 = 256 << 20;
 const PAGE: u64 = 4096;
+/// So many bytes in a row are not the same by chance.
+pub const TELLING: usize = 16;
+/// Ranges of a large block that are looked at to see what remains of it.
+const MOST_READ: usize = 16;
 /// Memory that had to be zero is read whole up to this many bytes, and at the places above beyond.
 const ZERO_WHOLE: u64 = 1 << 20;
 /// Bytes of noise: more would push all else out of the nearest cache, fewer would make more blocks alike.
@@ -193,6 +197,33 @@ impl Pattern {
         let noise = self.window(start).wrapping_add((from - start) as usize);
         // SAFETY: inside the block.
         unsafe { verify_noise(block, noise, from..size) }
+    }
+
+    /// Where, from offset `from` on, a block of `size` bytes still holds [`TELLING`] bytes in a row of what was stored in
+    /// it, as far as it can be read: `read` is told an offset, fills the room it is given, and says how much it filled.
+    pub fn remains(
+        self,
+        size: u64,
+        from: u64,
+        mut read: impl FnMut(u64, &mut [u8]) -> usize,
+    ) -> Option<u64> {
+        let mut remains = |noise: *const u8, range: Range<u64>| {
+            let mut room = [0; WHOLE as usize];
+            let length = (range.end - range.start) as usize;
+            let length = read(range.start, &mut room[..length]).min(length);
+            // SAFETY: the window that begins there is no longer than its range.
+            let noise = unsafe { std::slice::from_raw_parts(noise, length) };
+            let same = |&at: &usize| room[at..at + TELLING] == noise[at..at + TELLING];
+            let at = (0..(length + 1).saturating_sub(TELLING)).find(same)?;
+            Some(range.start + at as u64)
+        };
+        if size <= WHOLE {
+            return remains(self.window(0).wrapping_add(from as usize), from..size);
+        }
+        windows(size)
+            .filter(|range| range.start >= from)
+            .take(MOST_READ)
+            .find_map(|range| remains(self.window(range.start), range))
     }
 
     /// Verifies a range at whose start a window begins.
@@ -418,6 +449,30 @@ mod tests {
             // SAFETY: `length` bytes remain.
             let seen = unsafe { pattern.verify(block.as_ptr(), length, size) };
             assert_eq!(seen, Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_remains_of_a_block_is_found() {
+        for size in [16, 100, 4096, 5000, 70_001] {
+            let mut block = vec![0u8; size as usize];
+            let pattern = Pattern::of(3);
+            // SAFETY: the block has `size` bytes.
+            unsafe { pattern.fill(block.as_mut_ptr(), 0, size) };
+            let remains = |block: &[u8], from| {
+                pattern.remains(size, from, |offset, room| {
+                    room.copy_from_slice(&block[offset as usize..][..room.len()]);
+                    room.len()
+                })
+            };
+            assert_eq!(remains(&block, 0), Some(0), "{size}");
+            let half = remains(&block, size / 2);
+            assert_eq!(half.is_some(), size > 16, "{size}");
+            assert!(half.is_none_or(|offset| offset >= size / 2), "{size}");
+            let nothing = pattern.remains(size, 0, |_, _| 0);
+            assert_eq!(nothing, None, "what cannot be read does not remain");
+            block.fill(0);
+            assert_eq!(remains(&block, 0), None, "{size}");
         }
     }
 

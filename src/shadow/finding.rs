@@ -126,6 +126,15 @@ pub enum Evidence {
         /// what is there
         found: u8,
     },
+    /// Bytes of a block are still there after they had to be cleared.
+    NotDiscarded {
+        /// the address of the block
+        address: u64,
+        /// its size
+        size: u64,
+        /// the first of them
+        offset: u64,
+    },
     /// `errno` after the call.
     Errno {
         /// before the call
@@ -134,6 +143,11 @@ pub enum Evidence {
         after: i32,
         /// what it had to be, if one value was right
         wanted: Option<i32>,
+    },
+    /// An exception where none, or another, was allowed.
+    Threw {
+        /// The name of its type, as the C++ ABI has it, such as `St9bad_alloc`.
+        what: String,
     },
     /// The value returned by `posix_memalign`.
     Code {

@@ -16,6 +16,7 @@ use crate::program::{Call, Expect, Op, Program, Slot};
 use crate::pymalloc::{Edition, Geometry};
 use crate::spec::RuleId;
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::io;
 use std::ops::Range;
 use std::ptr;
@@ -58,10 +59,21 @@ pub struct Reply {
     pub code: i32,
     /// The word before and the word after the variable of `posix_memalign`.
     pub beside: [u64; 2],
+    /// What the call threw instead of returning.
+    pub thrown: Option<Thrown>,
     /// `errno` after the call.
     pub errno: i32,
     /// Whether a system call failed on purpose while the call was at work.
     pub hampered: bool,
+}
+
+/// An exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thrown {
+    /// `std::bad_alloc`, or a class that has it for its base.
+    BadAlloc,
+    /// Any other; the name of its type, as the C++ ABI has it.
+    Other(&'static CStr),
 }
 
 /// The operation being settled.

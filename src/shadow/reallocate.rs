@@ -6,10 +6,20 @@ use super::holding::filled_for;
 use super::ledger::Choice;
 use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
 use super::{Evidence, contents};
+use crate::program::Call;
 use crate::spec::RuleId;
 
 /// Addresses that `realloc(p, 0)` may have freed, remembered at most.
 const UNDEAD: usize = 8;
+
+/// The rule that says what the resize of a null pointer is.
+pub(super) fn null_rule(call: Call) -> RuleId {
+    match call {
+        Call::Reallocarray => RuleId::ReallocarrayNull,
+        Call::Recallocarray => RuleId::RecallocarrayNull,
+        _ => RuleId::ReallocNullIsMalloc,
+    }
+}
 
 impl Shadow<'_> {
     #[inline(always)]
@@ -38,6 +48,11 @@ impl Shadow<'_> {
         self.check_expectation(at, before.address, 0)?;
         if self.conduct.closely {
             self.verify_others(at, RuleId::ReallocBounds)?;
+        }
+        if at.op.call == Call::Reallocf {
+            self.ledger.count(RuleId::ReallocfFrees);
+            self.dismiss(at.op.slot, true);
+            return self.settle_null(at, reply);
         }
         if at.op.size() == Some(0) {
             if self.conduct.rules.contains(RuleId::ReallocZeroKeepsBlock) {
@@ -157,6 +172,9 @@ impl Shadow<'_> {
                 RuleId::ReallocContent,
             )?;
         }
+        if at.op.call == Call::Recallocarray {
+            self.settle_cleared(at, before, &block)?;
+        }
         // A block that was written only in places must be written whole when it is small now.
         let from = if before.size <= contents::WHOLE {
             kept
@@ -168,12 +186,7 @@ impl Shadow<'_> {
     }
 
     fn count_null(&self, at: At) {
-        let array = at.op.call == crate::program::Call::Reallocarray;
-        self.ledger.count(if array {
-            RuleId::ReallocarrayNull
-        } else {
-            RuleId::ReallocNullIsMalloc
-        });
+        self.ledger.count(null_rule(at.op.call));
     }
 
     /// The rule that says that a block whose resize failed is kept.

@@ -1,7 +1,7 @@
 //! A subject that serves one thread at a time, behind a lock for several.
 
-use super::Subject;
-use crate::program::Call;
+use super::{Subject, Thrown};
+use crate::program::{Call, Operator};
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -67,6 +67,9 @@ impl<S: Subject + Send> Subject for Locked<S> {
         realloc(block: *mut u8, size: usize) -> *mut u8;
         free(block: *mut u8);
         reallocarray(block: *mut u8, count: usize, size: usize) -> *mut u8;
+        reallocf(block: *mut u8, size: usize) -> *mut u8;
+        recallocarray(block: *mut u8, old: usize, count: usize, size: usize) -> *mut u8;
+        freezero(block: *mut u8, size: usize);
         free_sized(block: *mut u8, size: usize);
         free_aligned_sized(block: *mut u8, alignment: usize, size: usize);
         aligned_alloc(alignment: usize, size: usize) -> *mut u8;
@@ -74,6 +77,8 @@ impl<S: Subject + Send> Subject for Locked<S> {
         memalign(alignment: usize, size: usize) -> *mut u8;
         valloc(size: usize) -> *mut u8;
         pvalloc(size: usize) -> *mut u8;
+        operator_new(form: Operator, size: usize, alignment: usize) -> Result<*mut u8, Thrown>;
+        operator_delete(form: Operator, block: *mut u8, size: usize, alignment: usize);
         malloc_usable_size(block: *mut u8) -> usize;
         malloc_trim(pad: usize) -> i32;
         renew();

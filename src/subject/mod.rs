@@ -9,9 +9,10 @@ mod native;
 mod pymalloc;
 pub mod reference;
 pub mod threaded;
+mod throwing;
 
-use crate::program::Call;
-pub use crate::shadow::{Event, Source};
+use crate::program::{Call, Operator};
+pub use crate::shadow::{Event, Source, Thrown};
 pub use locked::Locked;
 pub use native::Native;
 pub use reference::Reference;
@@ -48,6 +49,24 @@ pub trait Subject {
     unsafe fn reallocarray(&mut self, _block: *mut u8, _count: usize, _size: usize) -> *mut u8 {
         absent()
     }
+    /// `reallocf`
+    unsafe fn reallocf(&mut self, _block: *mut u8, _size: usize) -> *mut u8 {
+        absent()
+    }
+    /// `recallocarray`
+    unsafe fn recallocarray(
+        &mut self,
+        _block: *mut u8,
+        _old: usize,
+        _count: usize,
+        _size: usize,
+    ) -> *mut u8 {
+        absent()
+    }
+    /// `freezero`
+    unsafe fn freezero(&mut self, _block: *mut u8, _size: usize) {
+        absent()
+    }
     /// `free_sized`
     unsafe fn free_sized(&mut self, _block: *mut u8, _size: usize) {
         absent()
@@ -79,6 +98,29 @@ pub trait Subject {
     }
     /// `pvalloc`
     unsafe fn pvalloc(&mut self, _size: usize) -> *mut u8 {
+        absent()
+    }
+    /// The `operator new` of this form; the alignment is 0 where it takes none.
+    ///
+    /// # Errors
+    ///
+    /// What it threw.
+    unsafe fn operator_new(
+        &mut self,
+        _form: Operator,
+        _size: usize,
+        _alignment: usize,
+    ) -> Result<*mut u8, Thrown> {
+        absent()
+    }
+    /// The `operator delete` of this form, which is told of size and alignment what it takes.
+    unsafe fn operator_delete(
+        &mut self,
+        _form: Operator,
+        _block: *mut u8,
+        _size: usize,
+        _alignment: usize,
+    ) {
         absent()
     }
     /// `malloc_usable_size`

@@ -1,7 +1,8 @@
 //! A library's allocator, called through its symbols.
 
-use super::Subject;
-use crate::program::Call;
+use super::throwing::Throwing;
+use super::{Subject, Thrown};
+use crate::program::{Call, FORMS, Operator, SYMBOLS};
 use std::ffi::c_void;
 
 macro_rules! native {
@@ -12,12 +13,14 @@ macro_rules! native {
         #[derive(Clone, Copy, Default)]
         pub struct Native {
             $($field: Option<unsafe extern "C" fn($($arg),*) $(-> $ret)?>,)*
+            /// The C++ operators, by form.
+            operators: [Option<Throwing>; FORMS],
         }
 
-        impl Native {
-            /// The C names of the entry points that can be called.
-            pub const NAMES: &'static [&'static str] = &[$($symbol,)*];
+        /// The names of C.
+        const C_NAMES: &[&str] = &[$($symbol,)*];
 
+        impl Native {
             /// Sets the entry point of this C name; an unknown name is ignored.
             ///
             /// # Safety
@@ -27,14 +30,19 @@ macro_rules! native {
                 match name {
                     // SAFETY: the caller's promise.
                     $($symbol => self.$field = Some(unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(function) }),)*
-                    _ => {}
+                    _ => {
+                        if let Some(form) = Call::of_symbol(name).and_then(Call::form) {
+                            // SAFETY: the caller's promise.
+                            self.operators[form] = unsafe { Throwing::at(function) };
+                        }
+                    }
                 }
             }
 
             fn has(&self, call: Call) -> bool {
                 match call.entry_point() {
                     $(Some($symbol) => self.$field.is_some(),)*
-                    _ => false,
+                    _ => call.form().is_some_and(|form| self.operators[form].is_some()),
                 }
             }
         }
@@ -47,6 +55,9 @@ native! {
     realloc: "realloc" fn(*mut u8, usize) -> *mut u8;
     free: "free" fn(*mut u8);
     reallocarray: "reallocarray" fn(*mut u8, usize, usize) -> *mut u8;
+    reallocf: "reallocf" fn(*mut u8, usize) -> *mut u8;
+    recallocarray: "recallocarray" fn(*mut u8, usize, usize, usize) -> *mut u8;
+    freezero: "freezero" fn(*mut u8, usize);
     free_sized: "free_sized" fn(*mut u8, usize);
     free_aligned_sized: "free_aligned_sized" fn(*mut u8, usize, usize);
     aligned_alloc: "aligned_alloc" fn(usize, usize) -> *mut u8;
@@ -56,6 +67,30 @@ native! {
     pvalloc: "pvalloc" fn(usize) -> *mut u8;
     malloc_usable_size: "malloc_usable_size" fn(*mut u8) -> usize;
     malloc_trim: "malloc_trim" fn(usize) -> i32;
+}
+
+impl Native {
+    /// The names of the entry points that can be called: those of C, and the symbols of the C++ operators.
+    pub const NAMES: &'static [&'static str] = &{
+        let mut names = [""; C_NAMES.len() + FORMS];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = if index < C_NAMES.len() {
+                C_NAMES[index]
+            } else {
+                SYMBOLS[index - C_NAMES.len()]
+            };
+            index += 1;
+        }
+        names
+    };
+
+    fn operator(&self, form: Operator) -> Throwing {
+        match self.operators[form.place()] {
+            Some(function) => function,
+            None => super::absent(),
+        }
+    }
 }
 
 /// Calls an entry point that [`Subject::provides`] said is there.
@@ -97,6 +132,21 @@ impl Subject for Native {
     unsafe fn reallocarray(&mut self, block: *mut u8, count: usize, size: usize) -> *mut u8 {
         forward!(self.reallocarray(block, count, size))
     }
+    unsafe fn reallocf(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        forward!(self.reallocf(block, size))
+    }
+    unsafe fn recallocarray(
+        &mut self,
+        block: *mut u8,
+        old: usize,
+        count: usize,
+        size: usize,
+    ) -> *mut u8 {
+        forward!(self.recallocarray(block, old, count, size))
+    }
+    unsafe fn freezero(&mut self, block: *mut u8, size: usize) {
+        forward!(self.freezero(block, size))
+    }
     unsafe fn free_sized(&mut self, block: *mut u8, size: usize) {
         forward!(self.free_sized(block, size))
     }
@@ -118,10 +168,50 @@ impl Subject for Native {
     unsafe fn pvalloc(&mut self, size: usize) -> *mut u8 {
         forward!(self.pvalloc(size))
     }
+    unsafe fn operator_new(
+        &mut self,
+        form: Operator,
+        size: usize,
+        alignment: usize,
+    ) -> Result<*mut u8, Thrown> {
+        // SAFETY: the contract of [`Subject`]; the function is of this form.
+        unsafe {
+            self.operator(form)
+                .call(arguments(size, form, None, alignment))
+        }
+    }
+    unsafe fn operator_delete(
+        &mut self,
+        form: Operator,
+        block: *mut u8,
+        size: usize,
+        alignment: usize,
+    ) {
+        let size = Some(size).filter(|_| form.sized);
+        // SAFETY: as above. A delete does not throw; if one does all the same, its block is gone.
+        let _ = unsafe {
+            self.operator(form)
+                .call(arguments(block.expose_provenance(), form, size, alignment))
+        };
+    }
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {
         forward!(self.malloc_usable_size(block))
     }
     unsafe fn malloc_trim(&mut self, pad: usize) -> i32 {
         forward!(self.malloc_trim(pad))
     }
+}
+
+/// What `std::nothrow` refers to: an object without contents.
+static NOTHROW: u8 = 0;
+
+/// The arguments of an operator as the registers hold them: what comes first, then what the form is told.
+fn arguments(first: usize, form: Operator, size: Option<usize>, alignment: usize) -> [usize; 3] {
+    let told = [
+        size,
+        Some(alignment).filter(|_| form.aligned),
+        Some((&raw const NOTHROW).expose_provenance()).filter(|_| form.nothrow),
+    ];
+    let mut told = told.into_iter().flatten();
+    [first, told.next().unwrap_or(0), told.next().unwrap_or(0)]
 }

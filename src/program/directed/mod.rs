@@ -7,10 +7,12 @@
 mod alignment;
 mod arguments;
 mod bounded;
+mod bsd;
 mod calloc;
 mod contents;
 mod cpython;
 mod cpython_sources;
+mod cxx;
 mod exhaustion;
 mod failing;
 mod growth;
@@ -42,6 +44,8 @@ pub fn directed(vocabulary: &Vocabulary, seed: u64) -> Vec<Program> {
         exhaustion::programs,
         failing::programs,
         bounded::programs,
+        bsd::programs,
+        cxx::programs,
         growth::programs,
         life::programs,
         threads::programs,

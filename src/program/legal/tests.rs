@@ -162,6 +162,48 @@ fn legalising_drops_what_follows_from_a_dropped_allocation() {
     );
 }
 
+#[test]
+fn what_new_makes_its_own_delete_frees() {
+    let op = |call, slot| Op::new(call, slot, 0, 0);
+    let new = Op::new(Call::NewArray, 0, 100, 0);
+    for delete in [
+        Call::DeleteArray,
+        Call::DeleteArraySized,
+        Call::DeleteArrayNothrow,
+    ] {
+        assert_eq!(check(&[new, op(delete, 0)]), Ok(()), "{delete:?}");
+    }
+    for delete in [Call::Delete, Call::DeleteArrayAligned] {
+        let illegal = Err((1, Illegal::NotOfNew(delete, 0)));
+        assert_eq!(check(&[new, op(delete, 0)]), illegal);
+        assert_eq!(check(&[malloc(0), op(delete, 0)]), illegal);
+    }
+    for call in [Call::Free, Call::FreeSized, Call::UsableSize, Call::Stretch] {
+        assert_eq!(
+            check(&[new, op(call, 0)]),
+            Err((1, Illegal::OfNew(call, 0)))
+        );
+    }
+    assert_eq!(
+        check(&[new, realloc(0)]),
+        Err((1, Illegal::OfNew(Call::Realloc, 0)))
+    );
+    assert_eq!(check(&[op(Call::DeleteSized, NO_SLOT)]), Ok(()));
+
+    // A free that is not for its block becomes the one that is, and what cannot become another goes.
+    let delete = op(Call::DeleteArray, 0);
+    for wrong in [free(0), op(Call::DeleteAligned, 0), op(Call::FreeSized, 0)] {
+        assert_eq!(legalised(&[new, realloc(0), wrong]), [new, delete]);
+    }
+    assert_eq!(legalised(&[malloc(0), delete]), [malloc(0), free(0)]);
+    let mut program = Program {
+        rule: None,
+        ops: vec![new, malloc(1)],
+    };
+    program.close();
+    assert_eq!(program.ops[2..], [delete, free(1)]);
+}
+
 /// What is said of the last of these lines; empty if all are legal.
 fn said_of(lines: &str) -> String {
     let parsed = Program::parse(&format!("# allocspec trace 1\n{lines}"));

@@ -18,11 +18,18 @@ pub struct Measure {
 /// `malloc` that may replace it.
 const fn weight(call: Call) -> u64 {
     match call {
-        Call::Reallocarray => 5,
+        Call::Reallocarray | Call::Reallocf | Call::Recallocarray => 5,
         Call::Realloc | Call::AlignedAlloc | Call::PosixMemalign | Call::Pvalloc => 4,
         Call::Calloc | Call::Memalign | Call::Valloc => 3,
-        Call::Malloc | Call::FreeSized | Call::FreeAlignedSized | Call::Stretch => 2,
-        _ => 1,
+        Call::Malloc | Call::FreeSized | Call::FreeAlignedSized | Call::Freezero => 2,
+        Call::Stretch => 2,
+        // More than the function of C that may replace it, and the plain form less than the others.
+        Call::New | Call::NewArray | Call::NewNothrow | Call::NewArrayNothrow => 4,
+        _ if call.is_new() => 5,
+        _ => match call.operator() {
+            Some(delete) => 2 + delete.sized as u64 + delete.nothrow as u64,
+            None => 1,
+        },
     }
 }
 

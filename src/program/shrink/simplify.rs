@@ -68,11 +68,17 @@ pub fn plainer(op: &Op, live: bool) -> Option<Vec<Op>> {
         Call::Calloc => a.checked_mul(b).map(malloc),
         Call::Realloc if live => Some([vec![free], malloc(a)].concat()),
         Call::Realloc | Call::Valloc | Call::Pvalloc => Some(malloc(a)),
-        Call::Reallocarray => a
+        Call::Reallocf => Some(vec![Op::new(Call::Realloc, slot, a, 0)]),
+        Call::Reallocarray | Call::Recallocarray => a
             .checked_mul(b)
             .map(|size| vec![Op::new(Call::Realloc, slot, size, 0)]),
-        Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign => Some(malloc(b)),
-        Call::FreeSized | Call::FreeAlignedSized if slot != NO_SLOT => Some(vec![free]),
+        Call::FreeSized | Call::FreeAlignedSized | Call::Freezero if slot != NO_SLOT => {
+            Some(vec![free])
+        }
+        call if call.takes_alignment() => Some(malloc(b)),
+        call if call.is_new() => Some(malloc(a)),
+        // What its slot holds decides which free is the plain one: see `Program::legalise`.
+        call if call.is_delete() && slot != NO_SLOT => Some(vec![free]),
         Call::Stretch => Some(vec![Op::new(Call::UsableSize, slot, 0, 0)]),
         _ => None,
     }
@@ -96,13 +102,13 @@ pub fn smaller_arguments(op: &Op) -> Vec<Op> {
             let smaller = smaller(op.a).filter(|&a| a > 0).map(with_a);
             one_for_some(op).into_iter().chain(smaller).collect()
         }
-        Call::Realloc => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),
-        Call::Reallocarray => {
+        Call::Realloc | Call::Reallocf => smaller(op.a).filter(|&a| a > 0).map(with_a).collect(),
+        Call::Reallocarray | Call::Recallocarray => {
             let a = smaller(op.a).filter(|&a| a > 0).map(with_a);
             a.chain(smaller(op.b).filter(|&b| b > 0).map(with_b))
                 .collect()
         }
-        Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign => {
+        call if call.takes_alignment() => {
             let multiple = op.a != 0 && op.b.is_multiple_of(op.a);
             let a = smaller_alignments(op.a).into_iter();
             let a = a
@@ -137,17 +143,20 @@ fn one_for_some(op: &Op) -> Vec<Op> {
 /// The operation asking for at most `limit` bytes, if it asks for more and can be made to ask for less.
 pub fn at_most(op: &Op, limit: u64) -> Option<Op> {
     match op.call {
-        Call::Malloc | Call::Realloc | Call::Valloc | Call::Pvalloc if op.a > limit => {
+        Call::Malloc | Call::Realloc | Call::Reallocf | Call::Valloc | Call::Pvalloc
+            if op.a > limit =>
+        {
             Some(Op { a: limit, ..*op })
         }
-        Call::AlignedAlloc | Call::PosixMemalign | Call::Memalign if op.b > limit => {
+        call if call.is_new() && !call.takes_alignment() && op.a > limit => {
+            Some(Op { a: limit, ..*op })
+        }
+        call if call.takes_alignment() && op.b > limit => {
             let multiple = op.a != 0 && op.b.is_multiple_of(op.a);
             let limit = if multiple { limit / op.a * op.a } else { limit };
             Some(Op { b: limit, ..*op })
         }
-        Call::Calloc | Call::Reallocarray
-            if op.a > 1 && op.size().is_none_or(|size| size > limit) =>
-        {
+        call if call.takes_count() && op.a > 1 && op.size().is_none_or(|size| size > limit) => {
             Some(Op {
                 a: 1,
                 b: op.b.min(limit),

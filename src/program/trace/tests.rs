@@ -24,6 +24,34 @@ p7 = pvalloc 1
 usable p7
 usable null
 stretch p7
+p40 = reallocf null 100
+p40 = reallocf p40 200
+p40 = recallocarray p40 3 8
+p41 = recallocarray null 3 8
+freezero p41
+freezero null 8
+p42 = new 100
+delete p42
+p42 = new[] 100
+delete[] p42
+p42 = new_nothrow 100 expect pointer
+delete_nothrow p42
+p42 = new[]_nothrow 100
+delete[]_nothrow p42
+p42 = new_aligned 64 100
+delete_aligned p42
+p42 = new[]_aligned 64 100
+delete[]_aligned p42
+p42 = new_aligned_nothrow 64 100
+delete_aligned_nothrow p42
+p42 = new[]_aligned_nothrow 64 100
+delete[]_aligned_nothrow p42
+delete null
+delete_sized null 8
+delete[]_sized null 8
+delete_sized_aligned null 64 8
+delete[]_sized_aligned null 64 8
+delete_aligned_nothrow null 64
 trim 0
 sweep
 p8 = malloc 18446744073709551615 expect NULL

@@ -30,11 +30,13 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
         } => overlap(t, index, op, other, other_size),
         Evidence::Contents { slot, .. } => contents(t, index, op, slot),
         Evidence::NotZero { .. } => not_zero(t, op),
+        Evidence::NotDiscarded { .. } => not_discarded(t, index, op),
         Evidence::Errno {
             before,
             after,
             wanted,
         } => errno(t, index, op, before, after, wanted),
+        Evidence::Threw { .. } => threw(t, index, op),
         Evidence::Code { returned, wanted } => code(t, op, returned, wanted),
         Evidence::Memptr { .. } => memptr(t, op),
         Evidence::Usable { wanted, .. } => usable(t, index, op, wanted),
@@ -266,6 +268,8 @@ fn resized_contents(t: &mut Translator<'_>, index: usize, op: &Op, before: Block
 }
 
 fn not_zero(t: &mut Translator<'_>, op: &Op) -> bool {
+    // Of an array that was resized, what it had is not in question.
+    let had = t.block(op.slot).map_or(0, |block| block.size);
     let Some(gave) = call_into_q(t, op) else {
         return false;
     };
@@ -273,10 +277,11 @@ fn not_zero(t: &mut Translator<'_>, op: &Op) -> bool {
     let size = number(op.size().unwrap_or_default());
     t.need(Need::FirstWrong);
     t.need(Need::Usable);
-    t.line(format!(
-        "usable = {} ? first_wrong(q, {size}, 0) : {size};",
-        gave.yes
-    ));
+    let wrong = match had {
+        0 => format!("first_wrong(q, {size}, 0)"),
+        _ => format!("{had} + first_wrong((char *)q + {had}, {size} - {had}, 0)"),
+    };
+    t.line(format!("usable = {} ? {wrong} : {size};", gave.yes));
     t.line(format!("if (usable < {size})"));
     t.line(format!(
         "    broken(\"{name}: byte %zu is %#x, not 0\", usable, ((unsigned char *)q)[usable]);"
@@ -287,6 +292,36 @@ fn not_zero(t: &mut Translator<'_>, op: &Op) -> bool {
         let byte = Translator::byte(0, op.slot);
         t.line(format!("{variable} = fill(q, {size}, {byte});"));
     }
+    true
+}
+
+/// What was stored in a block that is gone, or in what it no longer has, must not be there.
+fn not_discarded(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
+    let Some(block) = t.block(op.slot) else {
+        return false;
+    };
+    let name = name(t, op);
+    let variable = t.variable(op.slot);
+    let byte = block.byte;
+    t.need(Need::Old);
+    t.need(Need::Remains);
+    t.line(format!("old = {variable};"));
+    let mut from = "0".to_owned();
+    if op.call.reallocates() {
+        let Some(gave) = call_into_q(t, op) else {
+            return false;
+        };
+        let kept = number(op.size().unwrap_or_default());
+        from = format!("{} && q == old ? {kept} : 0", gave.yes);
+        keep_q(t, op, gave);
+    } else {
+        t.plain(index, op);
+    }
+    let size = number(block.size);
+    t.line(format!("if (remains(old, {from}, {size}, {byte}))"));
+    t.line(format!(
+        "    broken(\"after {name}, what was stored at %p is still there\", old);"
+    ));
     true
 }
 
@@ -326,6 +361,17 @@ fn errno(
 
 fn errno_constant(number: i32) -> String {
     errno_name(number).map_or_else(|| number.to_string(), str::to_owned)
+}
+
+/// What a `new` throws that must throw nothing ends the program at the handler for what nobody catches.
+fn threw(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
+    if t.case.finding.rule != RuleId::CxxNothrowNull {
+        return false;
+    }
+    let name = name(t, op);
+    t.line(format!("must_not_throw = \"{name}\";"));
+    t.plain(index, op);
+    true
 }
 
 fn code(t: &mut Translator<'_>, op: &Op, returned: i32, wanted: Option<i32>) -> bool {

@@ -25,7 +25,10 @@ const FUNCTIONS: &[Function] = &[
     function("calloc", "void *", "size_t, size_t"),
     function("realloc", "void *", "void *, size_t"),
     function("reallocarray", "void *", "void *, size_t, size_t"),
+    function("reallocf", "void *", "void *, size_t"),
+    function("recallocarray", "void *", "void *, size_t, size_t, size_t"),
     function("free", "void ", "void *"),
+    function("freezero", "void ", "void *, size_t"),
     function("free_sized", "void ", "void *, size_t"),
     function("free_aligned_sized", "void ", "void *, size_t, size_t"),
     function("aligned_alloc", "void *", "size_t, size_t"),
@@ -34,6 +37,42 @@ const FUNCTIONS: &[Function] = &[
     function("valloc", "void *", "size_t"),
     function("pvalloc", "void *", "size_t"),
     function("malloc_usable_size", "size_t ", "void *"),
+    function("_Znwm", "void *", "size_t"),
+    function("_Znam", "void *", "size_t"),
+    function("_ZnwmRKSt9nothrow_t", "void *", "size_t, const void *"),
+    function("_ZnamRKSt9nothrow_t", "void *", "size_t, const void *"),
+    function("_ZnwmSt11align_val_t", "void *", "size_t, size_t"),
+    function("_ZnamSt11align_val_t", "void *", "size_t, size_t"),
+    function(
+        "_ZnwmSt11align_val_tRKSt9nothrow_t",
+        "void *",
+        "size_t, size_t, const void *",
+    ),
+    function(
+        "_ZnamSt11align_val_tRKSt9nothrow_t",
+        "void *",
+        "size_t, size_t, const void *",
+    ),
+    function("_ZdlPv", "void ", "void *"),
+    function("_ZdaPv", "void ", "void *"),
+    function("_ZdlPvm", "void ", "void *, size_t"),
+    function("_ZdaPvm", "void ", "void *, size_t"),
+    function("_ZdlPvRKSt9nothrow_t", "void ", "void *, const void *"),
+    function("_ZdaPvRKSt9nothrow_t", "void ", "void *, const void *"),
+    function("_ZdlPvSt11align_val_t", "void ", "void *, size_t"),
+    function("_ZdaPvSt11align_val_t", "void ", "void *, size_t"),
+    function("_ZdlPvmSt11align_val_t", "void ", "void *, size_t, size_t"),
+    function("_ZdaPvmSt11align_val_t", "void ", "void *, size_t, size_t"),
+    function(
+        "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+        "void ",
+        "void *, size_t, const void *",
+    ),
+    function(
+        "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+        "void ",
+        "void *, size_t, const void *",
+    ),
     function("malloc_trim", "int ", "size_t"),
 ];
 
@@ -48,7 +87,14 @@ impl Function {
 
     /// Whether C libraries still in use lack it, so that a program cannot simply refer to it.
     fn is_new(self) -> bool {
-        matches!(self.name, "free_sized" | "free_aligned_sized")
+        let of_c = [
+            "free_sized",
+            "free_aligned_sized",
+            "reallocf",
+            "recallocarray",
+            "freezero",
+        ];
+        of_c.contains(&self.name) || self.name.starts_with("_Z")
     }
 
     /// Whether it must be looked up when the program starts.

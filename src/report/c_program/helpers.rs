@@ -28,6 +28,8 @@ pub enum Need {
     Fill,
     /// `first_wrong(block, size, byte)`.
     FirstWrong,
+    /// `remains(block, from, size, byte)`: whether memory that must not be read any more holds what was stored.
+    Remains,
     /// `overlap(a, a_size, b, b_size)`.
     Overlap,
     /// `memory(field)`: a field of `/proc/self/statm` in bytes.
@@ -36,6 +38,8 @@ pub enum Need {
     Limit,
     /// `fail_system_calls(call, nth, onwards)`.
     FailSystemCalls,
+    /// `catch_exceptions()`, and `must_not_throw`: the call that is about to be made and must not throw.
+    Exceptions,
     /// `catch_signals()`.
     Signals,
     /// `capture()` and `captured()`.
@@ -67,6 +71,7 @@ impl Need {
         match self {
             Need::Overlap | Need::Guarded => &["stdint.h"],
             Need::Fill | Need::FirstWrong => &["string.h"],
+            Need::Remains => &["sys/uio.h"],
             Need::Memory => &["fcntl.h"],
             Need::Limit => &["sys/resource.h"],
             Need::FailSystemCalls => &[
@@ -80,6 +85,7 @@ impl Need {
             ],
             Need::Signals => &["signal.h"],
             Need::Capture => &["fcntl.h"],
+            Need::Exceptions => &["dlfcn.h"],
             Need::Provider => &["dlfcn.h", "string.h"],
             Need::Child | Need::WaitForChild => &["sys/wait.h"],
             Need::Disturb => &["signal.h", "sys/time.h"],
@@ -115,10 +121,12 @@ impl Need {
             Need::Doing => "static const char *volatile doing = \"an earlier call\";\n",
             Need::Fill => FILL,
             Need::FirstWrong => FIRST_WRONG,
+            Need::Remains => REMAINS,
             Need::Overlap => OVERLAP,
             Need::Memory => MEMORY,
             Need::Limit => LIMIT,
             Need::FailSystemCalls => FAIL_SYSTEM_CALLS,
+            Need::Exceptions => EXCEPTIONS,
             Need::Signals => SIGNALS,
             Need::Capture => CAPTURE,
             Need::Provider => PROVIDER,
@@ -180,6 +188,21 @@ static size_t first_wrong(const void *block, size_t size, int byte)
         if ((at < (64 << 20) || at % 4096 < 64) && p[at] != byte)
             return at;
     return size;
+}
+"#;
+
+const REMAINS: &str = r#"
+/* Whether 16 bytes in a row of a block that is gone still have this value. The kernel reads them: they may not be there. */
+static int remains(void *block, size_t from, size_t size, int byte)
+{
+    static unsigned char there[4096];
+    size_t length = size - from < sizeof there ? size - from : sizeof there;
+    struct iovec to = {there, length}, of = {(char *)block + from, length};
+    ssize_t read = from < size ? process_vm_readv(getpid(), &to, 1, &of, 1, 0) : 0;
+    for (ssize_t at = 0, run = 0; at < read; at++)
+        if ((run = there[at] == byte ? run + 1 : 0) == 16)
+            return 1;
+    return 0;
 }
 "#;
 
@@ -280,6 +303,25 @@ static void fail_system_calls(long call, unsigned long number, int all_after)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         broken("no filter of system calls can be had here");
+}
+"#;
+
+const EXCEPTIONS: &str = r#"
+static const char *volatile must_not_throw;
+
+static void thrown(void)
+{
+    if (must_not_throw != NULL)
+        broken("%s: threw an exception", must_not_throw);
+    not_shown();
+}
+
+/* Nobody catches an exception here: std::set_terminate says what happens then. */
+static void catch_exceptions(void)
+{
+    void *(*set_terminate)(void (*)(void)) = (void *(*)(void (*)(void)))dlsym(RTLD_DEFAULT, "_ZSt13set_terminatePFvvE");
+    if (set_terminate != NULL)
+        set_terminate(thrown);
 }
 "#;
 

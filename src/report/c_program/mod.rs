@@ -88,13 +88,25 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
         | Evidence::Foreign { .. }
         | Evidence::Overlap { .. }
         | Evidence::Contents { .. }
-        | Evidence::NotZero { .. } => {
+        | Evidence::NotZero { .. }
+        | Evidence::NotDiscarded { .. } => {
             t.need(Need::Signals);
             t.line("catch_signals();");
         }
         // Nothing but an end of the process can be seen without an operation.
         _ if case.op().is_none() => return None,
         _ => (),
+    }
+    let guilty = case.finding.op_index;
+    let throws = |op: &Op| op.call.operator().is_some_and(|form| !form.deletes);
+    if case.program.ops.iter().any(throws) {
+        // An exception before the operation in question would end the program.
+        let mut before = case.program.ops.iter().take(guilty).enumerate();
+        if before.any(|(index, op)| throws(op) && !t.succeeds(index, op)) {
+            return None;
+        }
+        t.need(Need::Exceptions);
+        t.line("catch_exceptions();");
     }
     if case.finding.rule == RuleId::UsableStable
         && let Some(op) = case.op()

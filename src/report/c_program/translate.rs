@@ -253,19 +253,25 @@ impl<'a> Translator<'a> {
             Call::PosixMemalign => {
                 format!("&q, {a}, {b}")
             }
-            Call::Realloc | Call::Reallocarray => {
+            call if call.reallocates() => {
                 let old = match block {
                     Some(_) => variable,
                     None => "NULL",
                 };
-                if op.call == Call::Realloc {
-                    format!("{old}, {a}")
-                } else {
-                    format!("{old}, {a}, {b}")
+                match call {
+                    Call::Recallocarray => {
+                        let had = block.map_or(0, |block| block.size);
+                        let (had, count, size) = op.recallocarray_arguments(had);
+                        let [had, count, size] = [had, count, size].map(number);
+                        format!("{old}, {had}, {count}, {size}")
+                    }
+                    Call::Reallocarray => format!("{old}, {a}, {b}"),
+                    _ => format!("{old}, {a}"),
                 }
             }
             _ if name == "free" => variable.to_owned(),
-            Call::FreeSized => {
+            call if call.operator().is_some() => operator_arguments(op, variable, block),
+            Call::FreeSized | Call::Freezero => {
                 let size = block.map_or(a, |block| number(block.size));
                 format!("{variable}, {size}")
             }
@@ -316,6 +322,7 @@ impl<'a> Translator<'a> {
                     maker: op.call,
                     byte,
                 }),
+                false if op.call == Call::Reallocf => Held::Refused,
                 // A failed realloc keeps the block; realloc to 0 that returns NULL has released it.
                 false if op.call.reallocates() && size > 0 || op.size().is_none() => {
                     match self.held(op.slot) {
@@ -414,7 +421,11 @@ impl<'a> Translator<'a> {
                 vec![format!("{variable} = {value};")]
             }
             Call::Realloc if op.a == 0 => vec![format!("{variable} = {call};")],
-            Call::Realloc | Call::Reallocarray => {
+            Call::Reallocf => {
+                let value = self.filled(&call, filled, byte);
+                vec![format!("{variable} = {value};")]
+            }
+            made if made.reallocates() => {
                 let value = self.filled("q", filled, byte);
                 vec![format!("if ((q = {call}) != NULL) {variable} = {value};")]
             }
@@ -471,6 +482,33 @@ fn fail_system_calls(op: &Op) -> String {
     };
     let onwards = u8::from(failing.which == Which::From);
     format!("fail_system_calls({call}, {}, {onwards});", failing.number)
+}
+
+/// What a form of an operator is told, in the order of its symbol.
+fn operator_arguments(op: &Op, variable: &str, block: Option<Block>) -> String {
+    let Some(form) = op.call.operator() else {
+        return String::new();
+    };
+    let (alignment, size) = match block.filter(|_| form.deletes) {
+        Some(block) => (block.alignment, block.size),
+        None if form.aligned => (op.a, op.b),
+        None => (op.a, op.a),
+    };
+    let [size, alignment] = [size, alignment].map(number);
+    let first = match form.deletes {
+        true => variable.to_owned(),
+        false => size.clone(),
+    };
+    let told = [
+        (form.sized, size),
+        (form.aligned, alignment),
+        (form.nothrow, "\"\"".into()),
+    ];
+    let told = told.into_iter().filter(|(told, _)| *told);
+    let all: Vec<String> = std::iter::once(first)
+        .chain(told.map(|(_, what)| what))
+        .collect();
+    all.join(", ")
 }
 
 /// Whether a sized free is defined for the block; where it is not, the harness frees it plainly.

@@ -1,13 +1,14 @@
 //! From the result of a check to its document.
 
 use super::{
-    Answer, Document, Finding, HeapMap, Line, Phase, Rule, RuleVerdict, Series, Shown, Subject,
-    TOOL, VERSION,
+    Answer, Document, Finding, HeapMap, Line, Misuse, Phase, Rule, RuleVerdict, Series, Shown,
+    Sign, Subject, TOOL, VERSION,
 };
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
+use crate::report::words::signal;
 use crate::report::{Report, commands, listing, trace};
-use crate::run::verdict::{Conformance, Provider, RuleResult, SubjectInfo, Verdict};
+use crate::run::verdict::{Conformance, MisuseResult, Provider, RuleResult, SubjectInfo, Verdict};
 use crate::shadow::Case;
 use crate::spec::Profile;
 use std::path::PathBuf;
@@ -50,7 +51,30 @@ impl Document {
             findings: cases
                 .map(|(index, case)| finding(report, index, case))
                 .collect(),
+            misuse: result.misuse.iter().map(misuse).collect(),
         }
+    }
+}
+
+fn misuse(result: &MisuseResult) -> Misuse {
+    let mut signs: Vec<Sign> = result
+        .signs
+        .iter()
+        .map(|(sign, &times)| Sign {
+            signal: sign.signal.map(signal),
+            message: sign.message.clone(),
+            times,
+        })
+        .collect();
+    signs.sort_by_key(|sign| std::cmp::Reverse(sign.times));
+    Misuse {
+        misuse: result.misuse,
+        title: result.title,
+        tried: result.tried,
+        detected: result.detected,
+        silent: result.silent,
+        corrupting: result.corrupting,
+        signs,
     }
 }
 

@@ -9,6 +9,7 @@ mod heap;
 mod schema;
 mod series;
 
+use crate::report::words::printable;
 use crate::spec::Level;
 pub use heap::{Block, Frame, HeapMap, Mark};
 use serde::Serialize;
@@ -59,6 +60,9 @@ pub struct Document {
     pub rules: Vec<Rule>,
     /// The broken rules with what was seen.
     pub findings: Vec<Finding>,
+    /// What became of each way to misuse the subject; only of a check that was about that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub misuse: Vec<Misuse>,
 }
 
 impl Document {
@@ -156,6 +160,58 @@ pub struct Tally {
     pub not_applicable: usize,
     /// Never put to the test.
     pub not_exercised: usize,
+}
+
+/// A way to misuse the subject, and what became of it. Nothing is required: these are facts.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Misuse {
+    /// Its name.
+    pub misuse: &'static str,
+    /// What is done, in a few words.
+    pub title: &'static str,
+    /// How many places it was done in, each time in a process of its own.
+    pub tried: u64,
+    /// How often the program was stopped at once or on purpose, or something was said.
+    pub detected: u64,
+    /// How often nothing came of it.
+    pub silent: u64,
+    /// How often live blocks overlapped afterwards or lost their contents, or the program fell over later.
+    pub corrupting: u64,
+    /// How it was detected, the most frequent way first.
+    pub signs: Vec<Sign>,
+}
+
+/// A way in which a misuse was detected.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Sign {
+    /// The signal that ended the program, if one did.
+    pub signal: Option<String>,
+    /// The first line that the subject said; empty if it said nothing.
+    pub message: String,
+    /// How often.
+    pub times: u64,
+}
+
+impl Misuse {
+    /// What part of the places these were, as a percentage.
+    pub fn percent(&self, times: u64) -> String {
+        format!("{}%", (100 * times + self.tried / 2) / self.tried.max(1))
+    }
+
+    /// The most frequent way in which it was detected, in a line; empty if it never was.
+    pub fn usual_sign(&self) -> String {
+        let Some(Sign {
+            signal, message, ..
+        }) = self.signs.first()
+        else {
+            return String::new();
+        };
+        let message = (!message.is_empty()).then(|| format!("\"{}\"", printable(message)));
+        let parts: Vec<String> = signal.iter().cloned().chain(message).collect();
+        parts.join(" ")
+    }
 }
 
 /// A rule of the profile.

@@ -157,7 +157,11 @@ fn subject(index: usize, entry: &Entry) -> Subject<'_> {
                 Answer::Conformant => "pass",
                 Answer::Nonconformant => "fail",
             };
-            (standing, document.verdict.as_str().into())
+            let verdict = match document.misuse.is_empty() {
+                true => document.verdict.as_str(),
+                false => "misused on purpose",
+            };
+            (standing, verdict.into())
         }
         (None, None) => ("error", "not checked".into()),
     };

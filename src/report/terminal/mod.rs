@@ -6,6 +6,7 @@
 
 mod finding;
 pub mod gate;
+mod misuse;
 mod rules;
 mod subject;
 
@@ -48,6 +49,11 @@ pub fn write(
 ) -> io::Result<()> {
     if detail != Detail::Findings {
         subject::write(document, out, width)?;
+    }
+    if !document.misuse.is_empty() {
+        return misuse::write(document, out, width);
+    }
+    if detail != Detail::Findings {
         rules::write(document, out, width, detail)?;
     }
     finding::write_all(document, out, width)?;

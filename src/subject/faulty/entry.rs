@@ -6,8 +6,8 @@ use super::meddling::offset;
 use super::requests::Maker;
 use super::sys::{self, PAGE, crash, set_errno};
 use super::{Fault, Faulty};
-use crate::program::Call;
-use crate::subject::Subject;
+use crate::program::{Call, Operator};
+use crate::subject::{Subject, Thrown};
 use libc::{EINVAL, ENOENT, ENOMEM, EOVERFLOW};
 use std::ptr;
 
@@ -154,6 +154,30 @@ impl Subject for Faulty {
         }
         // SAFETY: as the caller says.
         unsafe { self.resize_or_allocate(block, total) }
+    }
+
+    unsafe fn reallocf(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+        self.enter();
+        // SAFETY: as the caller says.
+        unsafe { self.resize_or_free(block, size) }
+    }
+
+    unsafe fn recallocarray(
+        &mut self,
+        block: *mut u8,
+        old: usize,
+        count: usize,
+        size: usize,
+    ) -> *mut u8 {
+        self.enter();
+        // SAFETY: as the caller says.
+        unsafe { self.resize_cleared(block, old, count, size) }
+    }
+
+    unsafe fn freezero(&mut self, block: *mut u8, size: usize) {
+        self.enter();
+        // SAFETY: as the caller says.
+        unsafe { self.free_cleared(block, size) }
     }
 
     unsafe fn free_sized(&mut self, block: *mut u8, size: usize) {
@@ -317,6 +341,27 @@ impl Subject for Faulty {
             self.aligned_block(PAGE, size)
         };
         self.answer_memalign(block)
+    }
+
+    unsafe fn operator_new(
+        &mut self,
+        form: Operator,
+        size: usize,
+        alignment: usize,
+    ) -> Result<*mut u8, Thrown> {
+        self.enter();
+        self.new_block(form, size, alignment)
+    }
+
+    unsafe fn operator_delete(
+        &mut self,
+        form: Operator,
+        block: *mut u8,
+        size: usize,
+        _alignment: usize,
+    ) {
+        self.enter();
+        self.delete_block(form, block, size);
     }
 
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {

@@ -407,6 +407,80 @@ faults! {
         /// memalign, valloc and pvalloc leave errno alone when there is no memory
         MemalignLeavesErrno = "memalign-leaves-errno",
     }
+    ReallocfFrees {
+        /// reallocf keeps the block when it fails
+        ReallocfKeepsOnFailure = "reallocf-keeps-on-failure",
+    }
+    RecallocarrayNull {
+        /// recallocarray(NULL, 0, n, m) returns NULL
+        RecallocarrayNullFails = "recallocarray-null-fails",
+        /// recallocarray(NULL, 0, n, m) clears nothing
+        RecallocarrayNullDirty = "recallocarray-null-dirty",
+    }
+    RecallocarrayZero {
+        /// recallocarray does not clear what it adds to a block
+        RecallocarrayDirtyTail = "recallocarray-dirty-tail",
+    }
+    RecallocarrayOverflow {
+        /// recallocarray multiplies without looking
+        RecallocarrayUnchecked = "recallocarray-unchecked",
+    }
+    RecallocarrayClears {
+        /// recallocarray frees the old block as it is
+        RecallocarrayLeavesOld = "recallocarray-leaves-old",
+        /// recallocarray shrinks a block where it is, and leaves the rest as it is
+        RecallocarrayLeavesRest = "recallocarray-leaves-rest",
+    }
+    FreezeroNull {
+        /// freezero(NULL) crashes
+        FreezeroNullCrashes = "freezero-null-crashes",
+    }
+    FreezeroClears {
+        /// freezero is free
+        FreezeroJustFrees = "freezero-just-frees",
+        /// freezero clears all but the last 32 bytes
+        FreezeroStopsShort = "freezero-stops-short",
+    }
+    CxxNewThrows {
+        /// operator new returns NULL when there is no memory
+        NewReturnsNull = "new-returns-null",
+        /// operator new aborts when there is no memory
+        NewAborts = "new-aborts",
+        /// operator new throws an int when there is no memory
+        NewThrowsAnother = "new-throws-another",
+    }
+    CxxNothrowNull {
+        /// operator new throws std::bad_alloc though it is told std::nothrow
+        NothrowNewThrows = "nothrow-new-throws",
+    }
+    CxxNewZero {
+        /// operator new of 0 bytes returns NULL
+        NewZeroNull = "new-zero-null",
+        /// operator new of 0 bytes always returns the same address
+        NewZeroSentinel = "new-zero-sentinel",
+    }
+    AlignCxxNew {
+        /// operator new[] of 16 bytes to 1 KiB keeps a number in the 8 bytes before the block
+        NewArrayCookie = "new-array-cookie",
+    }
+    CxxAligned {
+        /// operator new forgets the alignment if the size is smaller
+        AlignedNewSkipsSmall = "aligned-new-skips-small",
+    }
+    CxxDeleteNull {
+        /// operator delete of NULL crashes if it is told a size
+        DeleteNullCrashes = "delete-null-crashes",
+    }
+    CxxSizedEquiv {
+        /// operator delete that is told a size expects the block in the class of one byte more, and aborts
+        SizedDeleteTrustsSize = "sized-delete-trusts-size",
+        /// operator delete that is told a size does nothing
+        SizedDeleteDoesNothing = "sized-delete-does-nothing",
+    }
+    CxxAlignedDelete {
+        /// operator delete that is told an alignment of more than a page loses the base of the block, and crashes
+        AlignedDeleteForgets = "aligned-delete-forgets",
+    }
     UsableGe {
         /// malloc_usable_size counts only whole pages of a mapped block
         UsableRoundsDown = "usable-rounds-down",
@@ -501,6 +575,8 @@ impl Fault {
                 RuleId::ReallocContent,
                 RuleId::ReallocUsableRoundtrip,
             ],
+            // What is asked for in vain may be no bytes at all.
+            Fault::NewReturnsNull => &[RuleId::CxxNewZero],
             // Some of the calls that purge are reallocs, of the block itself or beside it.
             Fault::PurgesLivePage => &[RuleId::ReallocContent, RuleId::ReallocBounds],
             // Whoever waits while memory is short is not told NULL, and whoever waits later is told nothing either.

@@ -11,6 +11,7 @@
 //!
 //! It serves one thread at a time.
 
+mod bsd;
 mod classes;
 mod entry;
 pub(super) mod fault;
@@ -19,6 +20,7 @@ mod habits;
 mod heap;
 mod large;
 mod meddling;
+mod operators;
 mod pool;
 mod quarantine;
 mod requests;

@@ -1,6 +1,7 @@
 //! The sound variants keep a small model of all rules at once.
 
 mod each_fault;
+mod extensions;
 mod life;
 
 use super::*;
@@ -398,6 +399,8 @@ fn faults_have_distinct_names_and_cover_the_rules() {
     let without = [
         RuleId::InterposeCore,
         RuleId::InterposeComplete,
+        RuleId::CxxPairComplete,
+        RuleId::CxxPairSized,
         RuleId::AlignExtendedSupported,
         RuleId::MallocZeroErrno,
         RuleId::ReallocP0,

@@ -1,0 +1,75 @@
+//! The C++ operators: what can throw says so to the caller, since there is no C++ here.
+
+use super::classes;
+use super::sys::{self, PAGE, crash};
+use super::{Fault, Faulty};
+use crate::program::Operator;
+use crate::subject::Thrown;
+use std::ptr;
+
+/// What `operator new[]` keeps before a block, in an allocator that believes it is asked for objects with destructors.
+const COOKIE: usize = 8;
+
+impl Faulty {
+    /// `operator new`; an alignment of 0 is none.
+    pub(super) fn new_block(
+        &mut self,
+        form: Operator,
+        size: usize,
+        alignment: usize,
+    ) -> Result<*mut u8, Thrown> {
+        if size == 0 && self.has(Fault::NewZeroNull) {
+            return Ok(ptr::null_mut());
+        }
+        if size == 0 && self.has(Fault::NewZeroSentinel) {
+            return Ok(self.sentinel(alignment.max(1)));
+        }
+        let cookie = form.array && self.has(Fault::NewArrayCookie) && (16..=1024).contains(&size);
+        let block = if cookie && !form.aligned {
+            super::meddling::offset(self.allocate(size + COOKIE, 1), COOKIE)
+        } else if self.has(Fault::AlignedNewSkipsSmall) && alignment > size.max(16) {
+            self.misaligned(size)
+        } else {
+            self.allocate(size, alignment.max(1))
+        };
+        if !block.is_null() {
+            return Ok(block);
+        }
+        match self.fault {
+            Some(Fault::NewReturnsNull) if !form.nothrow => Ok(block),
+            Some(Fault::NewAborts) if !form.nothrow => sys::abort(),
+            Some(Fault::NewThrowsAnother) if !form.nothrow => Err(Thrown::Other(c"i")),
+            Some(Fault::NothrowNewThrows) if form.nothrow => Err(Thrown::BadAlloc),
+            _ if form.nothrow => Ok(block),
+            _ => Err(Thrown::BadAlloc),
+        }
+    }
+
+    /// `operator delete`, of what its own form of `new` made.
+    pub(super) fn delete_block(&mut self, form: Operator, block: *mut u8, size: usize) {
+        if block.is_null() {
+            if self.has(Fault::DeleteNullCrashes) && form.sized {
+                crash();
+            }
+            return;
+        }
+        if form.sized && self.has(Fault::SizedDeleteDoesNothing) {
+            return;
+        }
+        let Some(found) = self.find(block) else {
+            return;
+        };
+        let trusts = form.sized && !form.aligned && self.has(Fault::SizedDeleteTrustsSize);
+        if trusts
+            && self
+                .small(block)
+                .is_some_and(|small| small.class != classes::of(size + 1))
+        {
+            sys::abort();
+        }
+        if form.aligned && self.has(Fault::AlignedDeleteForgets) && found.alignment() > PAGE {
+            crash();
+        }
+        self.free_block(block);
+    }
+}

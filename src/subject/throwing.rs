@@ -1,0 +1,290 @@
+//! Calls of functions that may throw a C++ exception, which is caught before it comes to Rust.
+//!
+//! Rust does not catch what it did not throw: its `catch_unwind` may end the process, and does. A C++ shim could, but
+//! would make a C++ compiler a need of the build. So the call is made from a frame of assembly that catches everything.
+//! What the unwinder must know of a frame is its *personality* (Itanium C++ ABI, level I): asked first whether the frame
+//! handles an exception and then where to go on in it. That of this frame handles all, and goes on at its second half,
+//! which returns what was thrown. No frame of Rust is ever unwound.
+
+use super::Thrown;
+use std::arch::global_asm;
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+/// A function that may throw, of at most three arguments that go in integer registers.
+#[derive(Clone, Copy)]
+pub struct Throwing(unsafe extern "C" fn());
+
+impl Throwing {
+    /// The function at this address, if it is one.
+    ///
+    /// # Safety
+    ///
+    /// There is a function at the address, and it stays there.
+    pub unsafe fn at(function: *const c_void) -> Option<Throwing> {
+        // SAFETY: the caller's promise. Whoever calls it gives it back its type.
+        let function = unsafe {
+            std::mem::transmute::<*const c_void, Option<unsafe extern "C" fn()>>(function)
+        };
+        function.map(Throwing)
+    }
+
+    /// Calls the function. Arguments that it does not take are ignored.
+    ///
+    /// # Errors
+    ///
+    /// What it threw, which is gone then.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be what the function may be called with.
+    pub unsafe fn call(self, [a, b, c]: [usize; 3]) -> Result<*mut u8, Thrown> {
+        let mut thrown = std::ptr::null_mut();
+        // SAFETY: the frame calls what the caller answers for, and stores to `thrown` what the unwinder hands it: an
+        // exception that is this function's now.
+        unsafe {
+            let result = allocspec_catch(self.0 as *const c_void, a, b, c, &raw mut thrown);
+            if thrown.is_null() {
+                return Ok(result);
+            }
+            let told = told(thrown);
+            _Unwind_DeleteException(thrown);
+            Err(told)
+        }
+    }
+}
+
+/// What unwinders pass around (Itanium C++ ABI, 1.2).
+#[repr(C)]
+struct Exception {
+    class: u64,
+    cleanup: *const c_void,
+    private: [usize; 2],
+}
+
+unsafe extern "C" {
+    fn allocspec_catch(
+        function: *const c_void,
+        a: usize,
+        b: usize,
+        c: usize,
+        thrown: *mut *mut Exception,
+    ) -> *mut u8;
+    /// Where `allocspec_catch` goes on when something was thrown; not to be called.
+    fn allocspec_caught();
+    fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);
+    fn _Unwind_SetIP(context: *mut c_void, address: usize);
+    fn _Unwind_DeleteException(exception: *mut Exception);
+}
+
+global_asm!(
+    ".pushsection .text.allocspec_catch, \"ax\", @progbits",
+    ".globl allocspec_catch",
+    ".hidden allocspec_catch",
+    ".type allocspec_catch, @function",
+    ".globl allocspec_caught",
+    ".hidden allocspec_caught",
+    ".hidden {personality}",
+    "allocspec_catch:",
+    ".cfi_startproc",
+    ".cfi_personality 0x1b, {personality}",
+    "push rbx",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "mov rbx, r8",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "call rax",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "ret",
+    // The stack is as it was at the call; the exception is in the register that the personality put it in.
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbx, 0",
+    "allocspec_caught:",
+    "mov [rbx], rax",
+    "xor eax, eax",
+    "pop rbx",
+    ".cfi_adjust_cfa_offset -8",
+    ".cfi_restore rbx",
+    "ret",
+    ".cfi_endproc",
+    ".size allocspec_catch, . - allocspec_catch",
+    ".popsection",
+    personality = sym personality,
+);
+
+/// The first phase of unwinding, which looks for a handler.
+const SEARCH: c_int = 1;
+/// The second phase has come to the frame that said it has one.
+const HANDLER: c_int = 4;
+/// A thread is being ended: nobody may stay.
+const FORCED: c_int = 8;
+const HANDLER_FOUND: c_int = 6;
+const INSTALL_CONTEXT: c_int = 7;
+const CONTINUE_UNWIND: c_int = 8;
+/// `rax`, in the numbering of DWARF.
+const RAX: c_int = 0;
+
+/// Says to the unwinder what `allocspec_catch` does with an exception (Itanium C++ ABI, 1.6.2).
+unsafe extern "C" fn personality(
+    _version: c_int,
+    actions: c_int,
+    _class: u64,
+    exception: *mut Exception,
+    context: *mut c_void,
+) -> c_int {
+    if actions & FORCED != 0 {
+        return CONTINUE_UNWIND;
+    }
+    if actions & SEARCH != 0 {
+        return HANDLER_FOUND;
+    }
+    if actions & HANDLER == 0 {
+        return CONTINUE_UNWIND;
+    }
+    // SAFETY: the context is that of `allocspec_catch` at its call, where it can go on at its second half with the
+    // exception in `rax`.
+    unsafe {
+        _Unwind_SetGR(context, RAX, exception.expose_provenance());
+        _Unwind_SetIP(context, allocspec_caught as *const () as usize);
+    }
+    INSTALL_CONTEXT
+}
+
+/// The exceptions of the C++ runtimes of GCC and LLVM. The last byte tells a second reference to an exception from the
+/// first.
+const GNU: u64 = u64::from_be_bytes(*b"GNUCC++\0");
+const LLVM: u64 = u64::from_be_bytes(*b"CLNGC++\0");
+/// How far before an exception its type stands, in both runtimes (Itanium C++ ABI, 2.2.1).
+const TYPE_BEFORE: usize = 80;
+
+/// `std::type_info`, with the base of a class that has one (Itanium C++ ABI, 2.9.5).
+#[repr(C)]
+struct TypeInfo {
+    vtable: *const c_void,
+    name: *const c_char,
+    base: *const TypeInfo,
+}
+
+/// What an exception is.
+///
+/// # Safety
+///
+/// It is one that was caught.
+unsafe fn told(exception: *const Exception) -> Thrown {
+    // SAFETY: the caller's promise; what is of one of these runtimes has its type there, and a name.
+    unsafe {
+        match (*exception).class {
+            GNU | LLVM => {}
+            // A second reference does not say by itself of what type it is.
+            class if class & !0xff == GNU || class & !0xff == LLVM => return Thrown::BadAlloc,
+            _ => return Thrown::Other(c"no exception of C++"),
+        }
+        let mut kind = *exception.byte_sub(TYPE_BEFORE).cast::<*const TypeInfo>();
+        let name = CStr::from_ptr((*kind).name);
+        loop {
+            if CStr::from_ptr((*kind).name) == c"St9bad_alloc" {
+                return Thrown::BadAlloc;
+            }
+            if is_of((*kind).vtable, c"_ZTVN10__cxxabiv120__si_class_type_infoE") {
+                kind = (*kind).base;
+            } else if is_of((*kind).vtable, c"_ZTVN10__cxxabiv121__vmi_class_type_infoE") {
+                // Of several bases one may be the one.
+                return Thrown::BadAlloc;
+            } else {
+                return Thrown::Other(name);
+            }
+        }
+    }
+}
+
+/// Whether a type is of this kind of types: its first word points past the first two words of that table.
+fn is_of(vtable: *const c_void, table: &CStr) -> bool {
+    // SAFETY: the name is a C string.
+    let known = unsafe { libc::dlsym(libc::RTLD_DEFAULT, table.as_ptr()) };
+    !known.is_null() && vtable == known.wrapping_byte_add(2 * size_of::<usize>()).cast_const()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Throws an exception that is not of C++; those on its way are none of Rust's.
+    unsafe extern "C-unwind" fn throws(exception: usize) {
+        unsafe extern "C-unwind" {
+            fn _Unwind_RaiseException(exception: *mut Exception) -> c_int;
+        }
+        // SAFETY: an exception that outlives the call.
+        unsafe { _Unwind_RaiseException(std::ptr::with_exposed_provenance_mut(exception)) };
+    }
+
+    extern "C" fn sums(a: usize, b: usize, c: usize) -> usize {
+        a + b + c
+    }
+
+    #[test]
+    fn what_returns_is_returned() {
+        // SAFETY: a function of three numbers.
+        let sum =
+            unsafe { Throwing::at(sums as *const c_void).map(|sums| sums.call([1, 20, 300])) };
+        assert_eq!(sum, Some(Ok(std::ptr::without_provenance_mut(321))));
+    }
+
+    #[test]
+    fn what_is_thrown_is_caught_as_often_as_it_is_thrown() {
+        let mut exception = Exception {
+            class: u64::from_be_bytes(*b"ALSPTEST"),
+            cleanup: std::ptr::null(),
+            private: [0; 2],
+        };
+        let argument = (&raw mut exception).expose_provenance();
+        for _ in 0..3 {
+            // SAFETY: as the function has it.
+            let caught = unsafe {
+                Throwing::at(throws as *const c_void).map(|it| it.call([argument, 0, 0]))
+            };
+            assert_eq!(caught, Some(Err(Thrown::Other(c"no exception of C++"))));
+        }
+    }
+
+    /// Whatever throws on a system without a C++ library cannot be tried.
+    #[test]
+    fn the_exceptions_of_the_c_plus_plus_library_are_told_by_their_types() {
+        // SAFETY: a well-behaved library; its functions are of these types.
+        unsafe {
+            let library = libc::dlopen(
+                c"libstdc++.so.6".as_ptr(),
+                libc::RTLD_NOW | libc::RTLD_GLOBAL,
+            );
+            if library.is_null() {
+                return;
+            }
+            let function = |name: &CStr| {
+                Throwing::at(libc::dlsym(library, name.as_ptr())).expect("a symbol of the ABI")
+            };
+            let new = function(c"_Znwm");
+            for size in [usize::MAX, isize::MAX as usize] {
+                assert_eq!(new.call([size, 0, 0]), Err(Thrown::BadAlloc));
+            }
+            let block = new.call([100, 0, 0]).expect("memory");
+            assert!(!block.is_null());
+            assert!(
+                function(c"_ZdlPv")
+                    .call([block.expose_provenance(), 0, 0])
+                    .is_ok()
+            );
+            // A class that has bad_alloc for its base, and one that has not.
+            let derived = function(c"__cxa_throw_bad_array_new_length").call([0; 3]);
+            assert_eq!(derived, Err(Thrown::BadAlloc));
+            let other = function(c"_ZSt20__throw_length_errorPKc").call([
+                c"too long".as_ptr() as usize,
+                0,
+                0,
+            ]);
+            assert_eq!(other, Err(Thrown::Other(c"St12length_error")));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The functions that C does not know: those of BSD, and the C++ operators by their symbols.
+
+use crate::report::{Report, assert_c_program, operations, text, trace_file};
+use crate::room::{Room, skip};
+use std::path::{Path, PathBuf};
+
+/// What throws `std::bad_alloc` for a subject that is written in C.
+const CXX_LIBRARY: &str = "-l:libstdc++.so.6";
+
+/// Checks a subject, of which this rule must be found broken; its trace and its C program show it again.
+fn breaks(name: &str, rule: &str) {
+    let room = Room::new();
+    let Some(library) = room.compile(&format!("faulty/{name}")) else {
+        return;
+    };
+    let out = room.path("out");
+    let out_name = out.to_str().expect("a plain path");
+    let report = room.check(&library, &["--rule", rule, "--out", out_name]);
+    let finding = report.expect(&[rule]);
+    let trace = trace_file(finding).expect("a trace");
+    let mut replay = room.command(&[Path::new("replay"), &trace, &library]);
+    replay.args(["--format", "json"]);
+    Report::read(&room.run(replay), false).expect(&[rule]);
+    let written = text(finding, "program");
+    assert!(operations(written) < 800, "{written}");
+    assert_c_program(&room, &trace.with_extension("c"), Some(&library), true);
+}
+
+fn sound(name: &str, arguments: &[&str], rules: &[&str]) -> Option<(Room, PathBuf)> {
+    let room = Room::new();
+    let library = room.compile_with(&format!("odd/{name}"), arguments)?;
+    let report = room.check(&library, &[]);
+    report.assert_sound();
+    for rule in rules {
+        assert_eq!(report.verdict_of(rule), "pass", "{rule}");
+    }
+    Some((room, library))
+}
+
+#[test]
+fn sound_functions_of_bsd_pass() {
+    let rules = [
+        "reallocf-frees",
+        "recallocarray-null",
+        "recallocarray-zero",
+        "recallocarray-overflow",
+        "recallocarray-clears",
+        "freezero-null",
+        "freezero-clears",
+        "reallocarray-overflow",
+    ];
+    sound("bsd", &[], &rules);
+}
+
+#[test]
+fn reallocf_that_keeps() {
+    breaks("reallocf_keeps", "reallocf-frees");
+}
+
+#[test]
+fn secrets_that_stay() {
+    breaks("secrets_stay", "freezero-clears");
+    breaks("secrets_stay", "recallocarray-clears");
+}
+
+#[test]
+fn sound_operators_pass() {
+    let rules = [
+        "cxx-new-throws",
+        "cxx-nothrow-null",
+        "cxx-new-zero",
+        "align-cxx-new",
+        "cxx-aligned",
+        "cxx-delete-null",
+        "cxx-sized-equiv",
+        "cxx-aligned-delete",
+        "cxx-pair-complete",
+        "cxx-pair-sized",
+    ];
+    if sound("operators", &["-fexceptions", CXX_LIBRARY], &rules).is_none() {
+        skip("there is no C++ library to throw with");
+    }
+}
+
+#[test]
+fn new_that_returns_null() {
+    breaks("new_returns_null", "cxx-new-throws");
+}
+
+#[test]
+fn new_that_aborts() {
+    breaks("new_aborts", "cxx-new-throws");
+}
+
+#[test]
+fn delete_that_trusts_the_size() {
+    breaks("sized_delete_trusts", "cxx-sized-equiv");
+}
+
+#[test]
+fn new_without_its_delete_mixes_heaps() {
+    let room = Room::new();
+    let Some(library) = room.compile("traps/new_without_delete") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    let finding = report.expect(&["cxx-pair-complete"]);
+    assert!(text(finding, "message").contains("`new` but not `delete`"));
+    // What cannot be deleted is not made.
+    assert_eq!(report.verdict_of("cxx-new-zero"), "not-exercised");
+}
+
+/// Nothing is said of functions that nobody would look for.
+#[test]
+fn what_a_subject_lacks_of_these_does_not_apply() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/plain") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    for rule in ["cxx-new-throws", "cxx-pair-complete", "freezero-clears"] {
+        assert_eq!(report.verdict_of(rule), "not-applicable", "{rule}");
+    }
+    let others = &report.json["subject"]["other_providers"];
+    for name in ["_Znwm", "freezero"] {
+        assert!(others.get(name).is_none(), "{others}");
+    }
+}
