@@ -379,7 +379,8 @@ impl Checker {
         if op.call.reallocates() && holds == Holds::Nothing {
             self.from_null.push(before.len());
         }
-        self.allocated |= op.call.allocates() || op.call.reallocates();
+        self.allocated |=
+            self.threads.current == 0 && (op.call.allocates() || op.call.reallocates());
         let slot = op.slot as usize;
         if slot >= self.slots.len() {
             self.slots.resize(slot + 1, Holds::Nothing);

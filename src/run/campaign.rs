@@ -332,9 +332,6 @@ impl<'a> Campaign<'a> {
             return;
         };
         let rule = case.finding.rule;
-        if !self.rules.contains(rule) {
-            return;
-        }
         let call = cause(rule, case.op().map(|op| op.call));
         if (rule, call) != raw {
             let seen = known
@@ -355,6 +352,10 @@ impl<'a> Campaign<'a> {
                 known.unmute(raw.0, raw.1);
             }
             known.mute(rule, call);
+        }
+        // What threads only happened to meet is not told if nobody asked about it, but has been learned from.
+        if !self.rules.contains(rule) {
+            return;
         }
         let same = |other: &Case| {
             other.finding.rule == rule && cause(rule, other.op().map(|op| op.call)) == call

@@ -65,9 +65,12 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     hunt.tries = FEWEST;
     let in_order = hunt.accept(seat, &mut best, item.program.in_order())?;
     let reproduced = if in_order {
-        if harm {
-            hunt.kind = Kind::of(&best.finding, &best.program);
-        }
+        hunt.kind = match best.finding.evidence {
+            Evidence::Contents { .. } => Kind::Damage,
+            // Which rule it breaks is not known yet, so nothing is to be told apart by that.
+            Evidence::Foreign { .. } | Evidence::BadAddress { .. } => hunt.kind,
+            _ => Kind::of(&best.finding, &best.program),
+        };
         true
     } else {
         hunt.until = started + time / COUNTING;

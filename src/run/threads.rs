@@ -166,7 +166,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         } else {
             Err(Stop::Abandoned.into())
         };
-        let mut best = 0;
+        let mut best = (0, false);
         for mut actor in actors {
             if let Some(panic) = actor.panic {
                 resume_unwind(panic);
@@ -180,10 +180,14 @@ impl<'l, S: Subject> Executor<'l, S> {
                 let finding = actor.executor.shadow.take_finding();
                 // That two were given the same memory says more than what came of it.
                 let overlap = |it: &Finding| matches!(it.evidence, Evidence::Overlap { .. });
-                let weight = match finding.as_ref().is_some_and(overlap) {
-                    true => 3,
-                    false => 1 + u8::from(actor.first),
+                // A finding is never lost to a thread that merely stopped.
+                let weight = match (&finding, &cut) {
+                    (Some(found), _) if overlap(found) => 4,
+                    (Some(_), _) => 3,
+                    (None, Cut::OutOfTime) => 2,
+                    (None, _) => 1,
                 };
+                let weight = (weight, actor.first);
                 if weight > best {
                     best = weight;
                     result = Err(cut);

@@ -242,6 +242,10 @@ fn threads_begin_and_end_in_the_main_thread() {
             "p0 = malloc 1\nthread 1\np1 = malloc 1 expect as before",
             "for the main thread",
         ),
+        (
+            "thread 1\np0 = malloc 1\njoin\np1 = malloc 1 expect as before",
+            "needs an allocation before",
+        ),
         ("thread 1\nfree p0", "p0 holds no block"),
         (
             "thread 1\np0 = malloc 1\nthread 2\nfree p0\nrepeat 2 x 3",
