@@ -133,6 +133,12 @@ pub enum Illegal {
     /// The size of a stack that is in use.
     #[error("`under stack` comes before all other operations")]
     StackInUse,
+    /// What the harness cannot do itself under such circumstances, without the subject having a part in it.
+    #[error("`{}` is not for after `under {}`, under which the harness cannot do it", .0.as_str(), .1.as_str())]
+    NotUnder(Call, Condition),
+    /// Circumstances brought about again and again.
+    #[error("a repeat covers no `under`, which holds to the end of the program")]
+    RepeatUnder,
 }
 
 impl Illegal {
@@ -223,6 +229,8 @@ pub struct Checker {
     bounded: bool,
     /// Whether measurements have been.
     sampled: bool,
+    /// The circumstances admitted.
+    under: Vec<Condition>,
     /// What a parent waits with while a child is at work.
     at_fork: Option<Vec<Holds>>,
     /// The operations admitted since the last repetition, which is how far the next may reach back.
@@ -357,6 +365,9 @@ impl Checker {
         match op.call {
             Call::Bounded => self.bounded = true,
             Call::Sample => self.sampled = true,
+            Call::Under => self
+                .under
+                .extend(Under::of(op).map(|under| under.condition)),
             Call::Fork => self.at_fork = Some(self.slots.clone()),
             Call::Wait => self.slots = self.at_fork.take().unwrap_or_default(),
             _ => {}
@@ -399,6 +410,10 @@ impl Checker {
     /// Whether what only the harness does may be done here.
     fn check_place(&self, before: &[Op], op: &Op) -> Result<(), Illegal> {
         let in_child = self.at_fork.is_some();
+        let breaks = |condition: &&Condition| breaks_harness(op.call, **condition);
+        if let Some(&condition) = self.under.iter().find(breaks) {
+            return Err(Illegal::NotUnder(op.call, condition));
+        }
         match op.call {
             Call::Fork if in_child => Err(Illegal::ForkInChild),
             Call::Wait if !in_child => Err(Illegal::NoChild),
@@ -464,6 +479,9 @@ impl Checker {
         self.threads.permit_repeat(before, length)?;
 
         let start = before.len() - length;
+        if before[start..].iter().any(|op| op.call == Call::Under) {
+            return Err(Illegal::RepeatUnder);
+        }
         let mut in_child = false;
         for op in &before[start..] {
             match op.call {
@@ -590,6 +608,31 @@ impl Program {
             }
         }
         ops.truncate(kept);
+    }
+}
+
+/// Whether the harness could not do this itself under such circumstances.
+fn breaks_harness(call: Call, condition: Condition) -> bool {
+    match condition {
+        // All of these come to cancellation points.
+        Condition::Cancellation => matches!(
+            call,
+            Call::Sample
+                | Call::Bounded
+                | Call::Limit
+                | Call::FailSyscall
+                | Call::Fork
+                | Call::Under
+                | Call::Thread
+        ),
+        // The child has no other thread, and so nobody who waits for this one.
+        Condition::Stack => call == Call::Fork,
+        // The process is measured by what is written there.
+        Condition::NoProc => matches!(
+            call,
+            Call::Sample | Call::Bounded | Call::Limit | Call::FailSyscall
+        ),
+        _ => false,
     }
 }
 

@@ -25,6 +25,9 @@ struct Work<S> {
 
 /// Starts so many threads, which work to the end of the process. Whether the subject serves them.
 pub fn start<S: Subject>(subject: &mut S, threads: u64) -> bool {
+    if !subject.provides(Call::Malloc) || !subject.provides(Call::Free) {
+        return false;
+    }
     for seed in 1..=threads {
         let Some(subject) = subject.sibling() else {
             return false;
@@ -45,6 +48,8 @@ pub fn start<S: Subject>(subject: &mut S, threads: u64) -> bool {
 extern "C" fn work_on<S: Subject>(work: *mut c_void) -> *mut c_void {
     // SAFETY: what `start` made, for this thread alone, which never ends.
     let Work { subject, seed } = unsafe { &mut *work.cast::<Work<S>>() };
+    let [calloc, realloc, memalign] =
+        [Call::Calloc, Call::Realloc, Call::Memalign].map(|call| subject.provides(call));
     let mut random = SplitMix::new(*seed);
     let mut blocks = [ptr::null_mut::<u8>(); BLOCKS];
     loop {
@@ -54,22 +59,16 @@ extern "C" fn work_on<S: Subject>(work: *mut c_void) -> *mut c_void {
         unsafe {
             let kind = random.below(8);
             let made = match kind {
-                _ if !block.is_null() && kind < 5 => {
+                _ if !block.is_null() && (kind < 5 || !realloc) => {
                     subject.free(*block);
                     *block = ptr::null_mut();
                     continue;
                 }
-                5 => subject.calloc(1, size),
-                6 if subject.provides(Call::Memalign) && block.is_null() => {
-                    subject.memalign(ALIGNMENT, size)
-                }
+                5 if calloc && block.is_null() => subject.calloc(1, size),
+                6 if memalign && block.is_null() => subject.memalign(ALIGNMENT, size),
                 _ if block.is_null() => subject.malloc(size),
                 _ => subject.realloc(*block, size),
             };
-            if kind == 5 && !block.is_null() {
-                subject.free(*block);
-                *block = ptr::null_mut();
-            }
             if !made.is_null() {
                 made.write_volatile(1);
                 made.wrapping_add(size - 1).write_volatile(1);

@@ -104,7 +104,7 @@ impl Shadow<'_> {
     /// Judges what was measured while the same work was done again and again.
     ///
     /// Where much of what is freed is never used again, that is what is wrong, whatever the program was made for: the
-    /// rules about a long life are about the little that adds up. A program that frees nothing loses what it resizes.
+    /// rules about a long life are about the little that adds up, and are not kept for that. A program that frees nothing loses what it resizes.
     ///
     /// # Errors
     ///
@@ -114,15 +114,20 @@ impl Shadow<'_> {
             return Ok(());
         }
         let purpose = self.purpose.unwrap_or(RuleId::BoundedSteady);
-        self.ledger.count(purpose);
         let Some(climb) = climb(samples, op.a) else {
+            self.ledger.count(purpose);
             return Ok(());
         };
         let rule = match (climb.gross, purpose) {
             (false, _) => purpose,
-            (true, RuleId::BoundedRealloc) => RuleId::ReallocOldDead,
-            (true, _) => RuleId::FreeMakesAvailable,
+            (true, RuleId::BoundedRealloc) => {
+                self.first_checked(&[RuleId::ReallocOldDead, purpose])
+            }
+            (true, _) => self.first_checked(&[RuleId::FreeMakesAvailable, purpose]),
         };
+        if rule == purpose {
+            self.ledger.count(purpose);
+        }
         let evidence = Evidence::Climb {
             what: climb.what,
             bytes: climb.bytes,
@@ -201,5 +206,34 @@ mod tests {
         let found = |share: u64| climb(&samples(|turn| turn * 1000 * MIB / share), MIB);
         assert!(found(8).expect("it grows").gross);
         assert!(!found(1024).expect("it grows").gross);
+    }
+
+    #[test]
+    fn a_gross_loss_is_no_exercise_of_a_rule_about_little() {
+        use crate::program::Call;
+        use crate::shadow::{Conduct, Ledger, Muted};
+        let judged = |rules: &[RuleId], muted: Muted, per_turn: u64| {
+            let ledger = Ledger::new();
+            let conduct = Conduct {
+                rules: rules.iter().copied().collect(),
+                muted,
+                stores: true,
+                closely: false,
+            };
+            let mut shadow = Shadow::new(&ledger, conduct).expect("address space");
+            let op = Op::new(Call::Steady, crate::program::NO_SLOT, MIB, 0);
+            let _ = shadow.steady(0, &op, &samples(|turn| turn * per_turn));
+            let found = shadow.take_finding().map(|finding| finding.rule);
+            (found, ledger.checks(RuleId::BoundedSteady))
+        };
+        let (steady, available) = (RuleId::BoundedSteady, RuleId::FreeMakesAvailable);
+        let gross = 1000 * MIB;
+        let mut muted = Muted::NONE;
+        muted.mute(available, Call::Steady);
+        assert_eq!(judged(&[steady], Muted::NONE, 0), (None, 1));
+        assert_eq!(judged(&[steady], Muted::NONE, gross), (Some(steady), 1));
+        let both = [steady, available];
+        assert_eq!(judged(&both, Muted::NONE, gross), (Some(available), 0));
+        assert_eq!(judged(&both, muted, gross), (None, 0));
     }
 }

@@ -256,3 +256,53 @@ fn threads_begin_and_end_in_the_main_thread() {
         assert!(said.contains(what), "{illegal}: {said}");
     }
 }
+
+#[test]
+fn the_harness_is_not_asked_for_what_it_cannot_do() {
+    for legal in [
+        "sample 1\nsteady 1\nunder cancellation\np0 = malloc 1\nfree p0\nrepeat 3 x 2",
+        "under signals 100\nfork\nwait\nsample 1\nsteady 1",
+        "under stack 65536\nunder no proc\np0 = malloc 1",
+        "under threads 2\nfork\nwait\nrepeat 3 x 2",
+    ] {
+        assert_eq!(said_of(legal), "", "{legal}");
+    }
+    for operation in [
+        "sample 1",
+        "bounded 1",
+        "limit 1",
+        "fail syscall any 1",
+        "fork",
+        "under exit",
+        "under closed descriptors",
+        "thread 1",
+    ] {
+        let said = said_of(&format!("under cancellation\n{operation}"));
+        assert!(
+            said.contains("is not for after `under cancellation`"),
+            "{operation}: {said}"
+        );
+    }
+    for (illegal, what) in [
+        ("under stack 65536\nfork", "is not for after `under stack`"),
+        (
+            "under no proc\nsample 1",
+            "is not for after `under no proc`",
+        ),
+        (
+            "under no proc\nbounded 1",
+            "is not for after `under no proc`",
+        ),
+        (
+            "sample 1\nunder no proc\nrepeat 2 x 2",
+            "a repeat covers no `under`",
+        ),
+        (
+            "under threads 2\nrepeat 3 x 1",
+            "a repeat covers no `under`",
+        ),
+    ] {
+        let said = said_of(illegal);
+        assert!(said.contains(what), "{illegal}: {said}");
+    }
+}

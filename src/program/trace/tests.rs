@@ -75,7 +75,6 @@ fork
 wait
 under threads 4
 under signals 100
-under cancellation
 under closed descriptors
 under no proc
 under exit
@@ -87,6 +86,7 @@ free p10
 join
 schedule in order
 schedule free
+under cancellation
 ";
 
 #[test]
