@@ -597,6 +597,21 @@ impl Fault {
         Self::ALL.iter().copied().find(|fault| fault.name() == name)
     }
 
+    /// Whether it is a fault of the C++ operators.
+    pub fn is_in_operators(self) -> bool {
+        matches!(
+            self.rule(),
+            RuleId::AlignCxxNew
+                | RuleId::CxxAligned
+                | RuleId::CxxAlignedDelete
+                | RuleId::CxxDeleteNull
+                | RuleId::CxxNewThrows
+                | RuleId::CxxNewZero
+                | RuleId::CxxNothrowNull
+                | RuleId::CxxSizedEquiv
+        )
+    }
+
     /// Every fault that breaks `rule`.
     pub fn breaking(rule: RuleId) -> impl Iterator<Item = Fault> {
         Self::ALL
