@@ -575,6 +575,10 @@ impl Fault {
                 RuleId::ReallocContent,
                 RuleId::ReallocUsableRoundtrip,
             ],
+            // Threads beside the program write where they are told to, wherever that is.
+            Fault::TaggedPointer | Fault::IssuesProgramMemory => &[RuleId::CallReturns],
+            // To write a warning is a point where a thread can be cancelled.
+            Fault::WarnsOfLarge => &[RuleId::NotCancellationPoint],
             // What is asked for in vain may be no bytes at all.
             Fault::NewReturnsNull => &[RuleId::CxxNewZero],
             // Some of the calls that purge are reallocs, of the block itself or beside it.

@@ -244,8 +244,15 @@ fn pause() {
         tv_sec: 0,
         tv_nsec: 1000,
     };
-    // SAFETY: the structure is ours. What the sleep does to `errno` is undone.
-    locked::keeping_errno(|| unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) });
+    // SAFETY: the structure is ours. What the sleep does to `errno` is undone. By its number it is no point where a thread
+    // can be cancelled.
+    locked::keeping_errno(|| unsafe {
+        libc::syscall(
+            libc::SYS_nanosleep,
+            &raw const time,
+            ptr::null_mut::<libc::timespec>(),
+        )
+    });
 }
 
 impl Subject for Threaded {
