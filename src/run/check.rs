@@ -2,6 +2,7 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
+use super::followers::{drop_followers, is_about_company};
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
 use super::misuse;
@@ -324,6 +325,7 @@ fn finish(
     }
     info.notes.extend(told_of(totals.interception()));
     cases.extend(library_cases(&info, &rules, &said));
+    let harmful = drop_followers(&mut cases);
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {
@@ -341,6 +343,12 @@ fn finish(
             ) {
                 _ if broken => Verdict::Fail,
                 Some(reason) => Verdict::NotApplicable(reason),
+                None if is_about_company(rule) && harmful.is_some() => {
+                    let first = harmful.map_or("", RuleId::as_str);
+                    Verdict::NotApplicable(format!(
+                        "{first} is broken by one thread that nothing disturbs"
+                    ))
+                }
                 None if rule == RuleId::MallocZeroErrno
                     && totals.noted(Choice::MallocZeroPointer)
                     && checks == 0 =>

@@ -8,6 +8,7 @@ mod crowd;
 mod executor;
 mod facts;
 mod fate;
+mod followers;
 mod in_process;
 mod intercept;
 mod investigate;

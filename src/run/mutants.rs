@@ -2,8 +2,10 @@
 
 use super::campaign::{self, Budget, Campaign};
 use super::check::{chosen_vocabulary, usual_profile};
+use super::followers::drop_followers;
 use super::plan::Plan;
 use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
+use crate::shadow::Case;
 use crate::spec::{Catalogue, RuleId};
 use crate::subject::mutants::Mutant;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -105,7 +107,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     );
     let launch = &launched.launch;
     let mut worker = Some(launched.worker);
-    let (mut ops, mut caught) = (0, Vec::new());
+    let (mut ops, mut cases) = (0, Vec::new());
     let mut campaign = |plan: &Plan<'_>, time| {
         let budget = Budget {
             started: Instant::now(),
@@ -119,8 +121,9 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
         };
         let outcome = Campaign::new(launch, rules, plan, budget).run(worker, &mut |_| {})?;
         ops += outcome.totals.ops();
-        caught.extend(outcome.cases.iter().map(|case| case.finding.rule));
-        Ok::<bool, CheckError>(caught.contains(&rule))
+        cases.extend(outcome.cases);
+        let is_it = |case: &Case| case.finding.rule == rule;
+        Ok::<bool, CheckError>(cases.iter().any(is_it))
     };
     // What was made for the rule is run to its end, however slow the machine: whether a mutant is caught must not
     // depend on that.
@@ -130,6 +133,8 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     if !campaign(&others, options.time)? && !found {
         campaign(&Plan::random(&vocabulary, options.seed), options.time)?;
     }
+    drop_followers(&mut cases);
+    let mut caught: Vec<RuleId> = cases.iter().map(|case| case.finding.rule).collect();
     caught.sort_unstable();
     caught.dedup();
     let allowed = |found: &RuleId| *found == rule || mutant.consequences().contains(found);

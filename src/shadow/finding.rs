@@ -224,6 +224,18 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// Whether memory of one block is that of another or of nobody: a heap in which that happens keeps no promise.
+    pub const fn harms_memory(&self) -> bool {
+        match self {
+            Evidence::BadAddress { .. }
+            | Evidence::Foreign { .. }
+            | Evidence::Overlap { .. }
+            | Evidence::Contents { .. } => true,
+            Evidence::Died { moment, .. } => matches!(moment, Moment::Touch | Moment::Verify),
+            _ => false,
+        }
+    }
+
     /// Whether blocks, or calls that worked before, are lost: what may come of circumstances.
     pub const fn is_breakdown(&self) -> bool {
         matches!(

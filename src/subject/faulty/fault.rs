@@ -575,6 +575,10 @@ impl Fault {
                 RuleId::ReallocContent,
                 RuleId::ReallocUsableRoundtrip,
             ],
+            // Threads beside the program write where they are told to, wherever that is.
+            Fault::TaggedPointer | Fault::IssuesProgramMemory => &[RuleId::CallReturns],
+            // To write a warning is a point where a thread can be cancelled.
+            Fault::WarnsOfLarge => &[RuleId::NotCancellationPoint],
             // What is asked for in vain may be no bytes at all.
             Fault::NewReturnsNull => &[RuleId::CxxNewZero],
             // Some of the calls that purge are reallocs, of the block itself or beside it.
@@ -595,6 +599,21 @@ impl Fault {
     /// The fault of this name.
     pub fn parse(name: &str) -> Option<Fault> {
         Self::ALL.iter().copied().find(|fault| fault.name() == name)
+    }
+
+    /// Whether it is a fault of the C++ operators.
+    pub fn is_in_operators(self) -> bool {
+        matches!(
+            self.rule(),
+            RuleId::AlignCxxNew
+                | RuleId::CxxAligned
+                | RuleId::CxxAlignedDelete
+                | RuleId::CxxDeleteNull
+                | RuleId::CxxNewThrows
+                | RuleId::CxxNewZero
+                | RuleId::CxxNothrowNull
+                | RuleId::CxxSizedEquiv
+        )
     }
 
     /// Every fault that breaks `rule`.

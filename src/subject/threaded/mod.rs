@@ -244,8 +244,8 @@ fn pause() {
         tv_sec: 0,
         tv_nsec: 1000,
     };
-    // SAFETY: the structure is ours. What the sleep does to `errno` is undone. The C library's function is a point of
-    // cancellation, which the allocator must not be.
+    // SAFETY: the structure is ours. What the sleep does to `errno` is undone. By its number it is no point where a thread
+    // can be cancelled.
     locked::keeping_errno(|| unsafe {
         libc::syscall(
             libc::SYS_nanosleep,
