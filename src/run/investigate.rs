@@ -70,6 +70,9 @@ const OVERLAPS: &[RuleId] = &[
     RuleId::CxxNewZero,
     RuleId::UsableDisjoint,
     RuleId::CrossUpFail,
+    RuleId::FreeSizedEquiv,
+    RuleId::FreeAlignedSizedEquiv,
+    RuleId::CxxSizedEquiv,
 ];
 const DIRT: &[RuleId] = &[
     RuleId::CallocZero,
@@ -83,6 +86,9 @@ const DAMAGES: &[RuleId] = &[
     RuleId::ReallocFailKeeps,
     RuleId::UsableWritable,
     RuleId::CrossUpFail,
+    RuleId::FreeSizedEquiv,
+    RuleId::FreeAlignedSizedEquiv,
+    RuleId::CxxSizedEquiv,
 ];
 
 /// The rules by which harm is seen.

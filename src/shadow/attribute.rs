@@ -5,6 +5,7 @@
 
 use super::alignment::alignment_asked;
 use super::allocate::{impossible, zero_rule};
+use super::model::TOLD;
 use super::operators::{rule_of_failure, rules_of_delete};
 use super::reallocate::null_rule;
 use super::{Death, Evidence, Finding, Moment};
@@ -241,6 +242,14 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
             | RuleId::CallReturns
             | RuleId::MetadataInviolate
     );
+    if told.is_none() && TOLD.contains(&finding.rule) {
+        // The plain free shows it as well.
+        return match finding.evidence {
+            Evidence::Overlap { .. } => RuleId::Disjoint,
+            Evidence::Contents { .. } => RuleId::ContentStable,
+            _ => finding.rule,
+        };
+    }
     if let Some(rule) = told.filter(|&rule| (general || layout) && rules.contains(rule)) {
         return rule;
     }

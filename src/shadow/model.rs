@@ -31,6 +31,14 @@ const LINE: u64 = 64;
 /// Lines of a block that are asked for ahead, after which the processor sees by itself where it goes.
 const LINES_AHEAD: u64 = 4;
 
+/// Rules about a free that is told the size: what it damages shows in other blocks, whether or not anybody asks about
+/// those.
+pub(super) const TOLD: [RuleId; 3] = [
+    RuleId::FreeSizedEquiv,
+    RuleId::FreeAlignedSizedEquiv,
+    RuleId::CxxSizedEquiv,
+];
+
 /// Why a run ends before its program does. Small, since every check may answer with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -488,6 +496,10 @@ impl<'l> Shadow<'l> {
     /// A rule is broken in a way that makes everything after it meaningless.
     #[cold]
     pub(super) fn ruined(&self, at: At, rule: RuleId, evidence: Evidence) -> Checked {
+        let rule = match self.purpose.filter(|rule| TOLD.contains(rule)) {
+            Some(purpose) => self.first_checked(&[rule, purpose]),
+            None => rule,
+        };
         self.broken(at, rule, evidence).and(Err(Stop::Abandoned))
     }
 
