@@ -173,8 +173,8 @@ fn threads_beside_a_program_ask_for_no_call_that_is_missing() {
         return;
     };
     let trace = room.path("case.trace");
-    let text = "# allocspec trace 1\n# rule fork-mt-child\np0 = malloc 100\nunder threads 4\nfork\nwait\n\
-                repeat 40 x 2\nfree p0\n";
+    let text = "# allocspec trace 1\n# rule fork-mt-child\np0 = malloc 100\nunder threads 4\nfork\np1 = malloc 100\nwait\n\
+                repeat 40 x 3\nfree p0\n";
     std::fs::write(&trace, text).expect("a trace in the room");
     let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
     command.args(["--map", "malloc=my_malloc,free=my_free", "--format", "json"]);
