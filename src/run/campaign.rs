@@ -9,7 +9,7 @@ use super::process;
 use super::protocol::Ended;
 use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
-use crate::program::{Call, Program};
+use crate::program::{Call, Condition, Program};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death, provisional,
 };
@@ -443,6 +443,9 @@ impl Seat<'_> {
                 // That the function cannot come first is known, so of no use is what it does with other sizes then.
                 return Ok(failed);
             }
+            if self.is_known_death(&item.program, &finding, run.resized, &muted) {
+                return Ok(failed);
+            }
             let call = cause(finding.rule, op.map(|op| op.call));
             if !self.campaign.rules.contains(finding.rule) || !self.campaign.claim(&finding, call) {
                 return Ok(failed);
@@ -457,6 +460,32 @@ impl Seat<'_> {
             }
         }
         Ok(failed)
+    }
+
+    /// Whether it is a death that is laid to circumstances and that, if they had no part in it, would be one that is known.
+    fn is_known_death(
+        &self,
+        program: &Program,
+        finding: &Finding,
+        resized: (u64, u64),
+        muted: &Muted,
+    ) -> bool {
+        let Evidence::Died { death, moment, .. } = finding.evidence else {
+            return false;
+        };
+        let Some(op) = program.ops.get(finding.op_index) else {
+            return false;
+        };
+        if !Condition::RULES.contains(&finding.rule) {
+            return false;
+        }
+        let rules = self.campaign.rules.iter();
+        let ordinary = rules
+            .filter(|rule| !Condition::RULES.contains(rule))
+            .collect();
+        let at = finding.op_index;
+        let rule = attribute_death(program, at, moment, death, resized, &ordinary);
+        muted.contains(rule, op.call)
     }
 
     /// What a run found, if it found something.

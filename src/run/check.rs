@@ -12,7 +12,7 @@ use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Program, Vocabulary};
 use crate::pymalloc::Edition;
-use crate::shadow::{Case, Choice, Evidence, Finding, Interception, is_about_threads};
+use crate::shadow::{Case, Choice, Evidence, Finding, Interception, Ledger, is_about_threads};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -355,15 +355,12 @@ fn finish(
                 {
                     Verdict::NotApplicable("malloc(0) never returned NULL".into())
                 }
-                None if rule == RuleId::NoProc
-                    && totals.noted(Choice::CircumstanceRefused)
-                    && checks == 0 =>
-                {
-                    Verdict::NotApplicable(
-                        "takes a mount namespace, which cannot be had here".into(),
-                    )
-                }
-                None if checks == 0 => Verdict::NotExercised,
+                None if checks == 0 => match refused(rule, &totals) {
+                    Some(what) => {
+                        Verdict::NotApplicable(format!("takes {what}, which cannot be had here"))
+                    }
+                    None => Verdict::NotExercised,
+                },
                 None => Verdict::Pass,
             };
             // What was counted in passing is not an exercise of a rule that does not apply.
@@ -400,6 +397,30 @@ fn finish(
         misuse: Vec::new(),
         conformance,
     })
+}
+
+/// What a rule about circumstances takes that the machine, or the subject, refused.
+fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
+    const FORKS: &[RuleId] = &[RuleId::ForkSt, RuleId::ForkMtChild, RuleId::ForkMtParent];
+    let all = [
+        (Choice::ForkRefused, FORKS, "a child process"),
+        (Choice::ThreadsRefused, &FORKS[1..], "other threads"),
+        (
+            Choice::StackRefused,
+            &[RuleId::StackSmall],
+            "a thread with a small stack",
+        ),
+        (
+            Choice::NoProcRefused,
+            &[RuleId::NoProc],
+            "a mount namespace",
+        ),
+        (Choice::ExitRefused, &[RuleId::AtexitUse], "a second thread"),
+    ];
+    let found = all
+        .into_iter()
+        .find(|(choice, rules, _)| rules.contains(&rule) && totals.noted(*choice));
+    found.map(|(.., what)| what)
 }
 
 /// What became of system calls that failed on purpose, in words.

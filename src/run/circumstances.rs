@@ -1,7 +1,7 @@
 //! Circumstances under which programs run, brought about in this very process.
 
 use crate::program::{Condition, Under};
-use crate::shadow::Ledger;
+use crate::shadow::{Choice, Ledger};
 use std::ffi::c_void;
 use std::io;
 use std::ptr;
@@ -15,13 +15,17 @@ const DONE: i32 = 98;
 pub enum Forked {
     /// In the child.
     Child,
-    /// In the parent, whose child has done all it was to do, or could not be had.
+    /// In the parent, whose child has done all it was to do.
     Parent,
+    /// In the parent. No child could be had, or nobody can tell how it ended.
+    Alone,
 }
 
 /// Forks, and in the parent waits for the child. If that ends before it has come to [`leave`], the parent ends in the
 /// same way: whoever waits for the parent sees the fate of the child, and if it reported before it ended, its report.
 pub fn fork(ledger: &Ledger) -> Forked {
+    // SAFETY: a plain request to the kernel. A subject that ignores the signal would keep from us how the child ends.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     // SAFETY: the C library's own, so that what the subject registered to be called is called. The child goes on with a
     // copy of everything but other threads, of which the harness has none that it needs.
     let child = unsafe { libc::fork() };
@@ -35,12 +39,15 @@ pub fn fork(ledger: &Ledger) -> Forked {
             ledger.hand_to(child);
             let status = wait_for(child);
             ledger.hand_to(0);
+            let Some(status) = status else {
+                return Forked::Alone;
+            };
             if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == DONE) {
                 share_fate(status);
             }
             Forked::Parent
         }
-        _ => Forked::Parent,
+        _ => Forked::Alone,
     }
 }
 
@@ -50,16 +57,16 @@ pub fn leave() -> ! {
     unsafe { libc::_exit(DONE) }
 }
 
-fn wait_for(child: i32) -> i32 {
+/// How the child ended; `None` if nobody is told.
+fn wait_for(child: i32) -> Option<i32> {
     let mut status = 0;
     loop {
         // SAFETY: a child of ours that nobody else waits for.
         if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
-            return status;
+            return Some(status);
         }
         if io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
-            // The subject has seen to it that nobody is told how children end.
-            return DONE << 8;
+            return None;
         }
     }
 }
@@ -81,21 +88,26 @@ fn share_fate(status: i32) -> ! {
     }
 }
 
-/// Brings circumstances about, to the end of the process. Whether that is possible here.
-pub fn enter(under: Under) -> bool {
+/// Brings circumstances about, to the end of the process.
+///
+/// # Errors
+///
+/// What to note if that is not possible here.
+pub fn enter(under: Under) -> Result<(), Choice> {
     match under.condition {
         Condition::Signals => send_signals(under.number),
         Condition::Cancellation => cancel(),
         Condition::ClosedDescriptors => close_descriptors(),
-        Condition::NoProc => return hide_proc(),
-        Condition::Exit => return begin_to_exit(),
+        Condition::NoProc if !hide_proc() => return Err(Choice::NoProcRefused),
+        Condition::Exit if !begin_to_exit() => return Err(Choice::ExitRefused),
+        Condition::NoProc | Condition::Exit => {}
         // Whoever runs the program sees to these.
         Condition::Stack | Condition::Threads => {}
     }
-    true
+    Ok(())
 }
 
-/// Runs `work` in a thread that has a stack of so many bytes, and waits for it; does nothing if there is no such thread.
+/// Runs `work` in a thread that has a stack of so many bytes, and waits for it; does nothing if no such thread can be had.
 pub fn on_stack(bytes: usize, work: &mut dyn FnMut()) {
     extern "C" fn begin(work: *mut c_void) -> *mut c_void {
         // SAFETY: the reference below, which nobody else uses until this thread has ended.
@@ -182,7 +194,17 @@ fn hide_proc() -> bool {
     }
 }
 
-extern "C" fn do_nothing(_signal: libc::c_int) {}
+/// Signals that have come since they are sent.
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_signal: libc::c_int) {
+    SIGNALS.fetch_add(1, Relaxed);
+}
+
+/// Whether a signal has come since they are sent.
+pub fn has_come() -> bool {
+    SIGNALS.load(Relaxed) != 0
+}
 
 /// A signal comes every so many microseconds from here on. System calls that it interrupts are not taken up again.
 fn send_signals(micros: u64) {
@@ -194,10 +216,11 @@ fn send_signals(micros: u64) {
         it_interval: often,
         it_value: often,
     };
-    // SAFETY: plain requests to the kernel, on structures of ours; the handler does nothing.
+    SIGNALS.store(0, Relaxed);
+    // SAFETY: plain requests to the kernel, on structures of ours; the handler only counts.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = do_nothing as extern "C" fn(libc::c_int) as usize;
+        action.sa_sigaction = count as extern "C" fn(libc::c_int) as usize;
         libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
         libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
     }

@@ -66,6 +66,8 @@ pub struct Executor<'l, S> {
     /// What was measured, and how often the program came to where that is done.
     samples: Vec<Sample>,
     passed: u64,
+    /// Whether signals are sent.
+    signalled: bool,
     /// Whether this process is the child of one that waits for it.
     is_child: bool,
     /// While the operations of a child that has ended are left out, the calls that are provided.
@@ -156,6 +158,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             resident_before: None,
             samples: Vec::new(),
             passed: 0,
+            signalled: false,
             is_child: false,
             away: None,
         }
@@ -226,7 +229,9 @@ impl<'l, S: Subject> Executor<'l, S> {
             Some(last) => {
                 let index = program.ops.len() - 1;
                 self.shadow.sweep(index, last).map_err(Cut::from)?;
-                if !has(program, Call::Fork) {
+                // Signals that did not come have put nothing to the test.
+                let was_tested = !self.signalled || circumstances::has_come();
+                if was_tested && !has(program, Call::Fork) {
                     self.shadow.count_circumstance(index);
                 }
                 Ok(())
@@ -253,6 +258,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             self.samples.reserve_exact(MOST_SAMPLES);
         }
         self.passed = 0;
+        self.signalled = false;
     }
 
     /// Makes the operations that come next in the program begun. Findings count from their start.
@@ -386,7 +392,8 @@ impl<'l, S: Subject> Executor<'l, S> {
         unsafe { self.errno.write_volatile(ERRNO_BEFORE) };
         self.ledger.enter(Moment::Call);
         let mut reply = self.call(op, &request);
-        if is_unexpected(op, &reply) {
+        // What fails when a signal comes need not fail again.
+        if is_unexpected(op, &reply) && !self.signalled {
             reply = self.call_again(op, &request);
         }
         self.ledger.enter(Moment::Idle);
@@ -613,19 +620,11 @@ impl<'l, S: Subject> Executor<'l, S> {
             }
             Call::Sample => self.sample(op.a),
             Call::Steady => self.shadow.steady(index, op, &self.samples)?,
-            Call::Fork => self.fork(),
+            Call::Fork => self.fork()?,
             Call::Wait => self.wait(index, op)?,
             Call::Under => {
-                let entered = Under::of(op).is_some_and(|under| match under.condition {
-                    Condition::Threads => {
-                        self.subject.survives_forks()
-                            && crowd::start(&mut self.subject, under.number)
-                    }
-                    _ => circumstances::enter(under),
-                });
-                if !entered {
-                    self.ledger.note(Choice::CircumstanceRefused);
-                    return Err(Stop::Abandoned);
+                if let Some(under) = Under::of(op) {
+                    self.enter(under)?;
                 }
             }
             Call::Schedule => self.schedule = Schedule::of(op).unwrap_or(Schedule::Free),
@@ -655,7 +654,32 @@ impl<'l, S: Subject> Executor<'l, S> {
             result = Some(self.make(ops, &mut watch));
         });
         self.errno = errno;
-        result.unwrap_or(Err(Halt::Cut(Cut::Stop(Stop::Abandoned))))
+        result.unwrap_or_else(|| {
+            self.ledger.note(Choice::StackRefused);
+            Err(Halt::Cut(Cut::Stop(Stop::Abandoned)))
+        })
+    }
+
+    /// Brings circumstances about.
+    fn enter(&mut self, under: Under) -> Checked {
+        let refused = match under.condition {
+            Condition::Threads => {
+                let started =
+                    self.subject.survives_forks() && crowd::start(&mut self.subject, under.number);
+                (!started).then_some(Choice::ThreadsRefused)
+            }
+            condition => {
+                self.signalled |= condition == Condition::Signals;
+                circumstances::enter(under).err()
+            }
+        };
+        match refused {
+            None => Ok(()),
+            Some(choice) => {
+                self.ledger.note(choice);
+                Err(Stop::Abandoned)
+            }
+        }
     }
 
     /// Measures the process if this is the `every`th time.
@@ -675,14 +699,19 @@ impl<'l, S: Subject> Executor<'l, S> {
     }
 
     /// Goes on in a child, and when that has come to its end, in this process.
-    fn fork(&mut self) {
+    fn fork(&mut self) -> Checked {
         match circumstances::fork(self.ledger) {
             Forked::Child => self.is_child = true,
             Forked::Parent => {
                 let wait = 1 << Call::Wait as u8;
                 self.away = Some(std::mem::replace(&mut self.provided, wait));
             }
+            Forked::Alone => {
+                self.ledger.note(Choice::ForkRefused);
+                return Err(Stop::Abandoned);
+            }
         }
+        Ok(())
     }
 
     /// The end of what a child does: ends it, or goes on in its parent.

@@ -9,6 +9,7 @@ use super::supervisor::Run;
 use crate::program::{Call, Condition, NO_SLOT, Op, Operator, Program, Reducer};
 use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed};
 use crate::spec::{RuleId, RuleSet};
+use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
 /// Time to shrink one finding, at most this share of the check's.
@@ -39,6 +40,9 @@ pub(super) enum Kind {
     Dirt,
     /// Death in a call of this kind, for the same reason.
     Death(Call),
+    /// Evidence of this form, at this moment if it is a death, in or after this call: it was laid to circumstances, which may
+    /// turn out to have no part in it.
+    Laid(Discriminant<Evidence>, Option<Moment>, Option<Call>),
     /// Any harm that threads do to one another: it shows now in one way, now in another. Only that a call hangs, or that
     /// none does, stays as it is.
     Harm { hangs: bool },
@@ -98,7 +102,7 @@ impl Kind {
         match (&finding.evidence, call) {
             (Evidence::Overlap { .. }, _) => Kind::Overlap,
             (Evidence::NotZero { .. }, Some(Call::Calloc)) => Kind::Dirt,
-            // Circumstances may turn out to have no part in it.
+            // Circumstances may turn out to have no part in it, nor in what is laid to them below.
             (Evidence::Contents { .. }, _) if Condition::RULES.contains(&finding.rule) => {
                 Kind::Damage
             }
@@ -109,8 +113,21 @@ impl Kind {
                 },
                 Some(call),
             ) => Kind::Death(plain(call)),
+            (Evidence::Died { .. } | Evidence::BadAddress { .. } | Evidence::Foreign { .. }, _)
+                if Condition::RULES.contains(&finding.rule) =>
+            {
+                Kind::laid(finding, call.map(plain))
+            }
             _ => Kind::Rule(finding.rule, cause(finding.rule, call)),
         }
+    }
+
+    fn laid(finding: &Finding, call: Option<Call>) -> Kind {
+        let moment = match finding.evidence {
+            Evidence::Died { moment, .. } => Some(moment),
+            _ => None,
+        };
+        Kind::Laid(discriminant(&finding.evidence), moment, call)
     }
 
     /// The rules to check while looking for it.
@@ -130,7 +147,7 @@ impl Kind {
             Kind::Damage => DAMAGES,
             Kind::Dirt => DIRT,
             // A death shows itself whatever is checked.
-            Kind::Death(_) => &[],
+            Kind::Death(_) | Kind::Laid(..) => &[],
             // Whichever rule it breaks, that it shows is what counts.
             Kind::Harm { .. } => return harms(),
             Kind::Rule(rule, _) => {
@@ -144,7 +161,11 @@ impl Kind {
                 .filter(|&rule| all.contains(rule))
         };
         let ordinary = match self {
-            Kind::Overlap | Kind::Dirt | Kind::Damage if special().next().is_some() => ORDINARY,
+            Kind::Overlap | Kind::Dirt | Kind::Damage | Kind::Laid(..)
+                if special().next().is_some() =>
+            {
+                ORDINARY
+            }
             _ => &[],
         };
         let wanted = wanted.iter().copied().filter(|&rule| all.contains(rule));
@@ -287,6 +308,10 @@ impl Hunt {
         match self.kind {
             Kind::Damage => is_damage(finding),
             Kind::Harm { hangs } => finding.evidence.is_harm() && races::is_hang(finding) == hangs,
+            kind @ Kind::Laid(..) => {
+                let call = program.ops.get(finding.op_index).map(|op| plain(op.call));
+                Kind::laid(finding, call) == kind
+            }
             kind => Kind::of(finding, program) == kind,
         }
     }

@@ -37,7 +37,11 @@ pub enum Choice {
     PmaErrnoKept,
     PmaEinvalErrnoSet,
     PmaEinvalErrnoKept,
-    CircumstanceRefused,
+    ForkRefused,
+    ThreadsRefused,
+    StackRefused,
+    NoProcRefused,
+    ExitRefused,
 }
 
 /// The record of a run.

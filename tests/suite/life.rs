@@ -99,11 +99,91 @@ fn circumstances_change_nothing_for_the_c_library() {
         ("exit", "atexit-use"),
     ] {
         let operations = format!(
-            "under {circumstances}\np0 = malloc 100\np1 = calloc 1000 1000\nfree p0\nfree p1"
+            "under {circumstances}\np0 = malloc 100\np1 = calloc 1000 1000\nfree p0\nfree p1\n\
+             repeat 200 x 4"
         );
         let report = replay("system".as_ref(), rule, &operations);
         assert!(report.findings().is_empty(), "{}", report.summary());
         assert_eq!(report.verdict_of(rule), "pass", "{}", report.summary());
     }
     assert!(Path::new("/proc").exists(), "hidden from one process alone");
+}
+
+/// In pages of large blocks that cannot be written the process dies under any circumstances.
+#[test]
+fn an_ordinary_fault_is_not_laid_to_circumstances() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/last_page_unwritable") else {
+        return;
+    };
+    let circumstances = [
+        "fork-st",
+        "signal-interrupt",
+        "not-cancellation-point",
+        "stack-small",
+        "closed-descriptors",
+        "no-proc",
+        "atexit-use",
+    ];
+    let mut options = vec!["--rule", "alloc-nonnull-usable"];
+    for rule in circumstances {
+        options.extend(["--rule", rule]);
+    }
+    let report = room.check_for(BUDGET, &library, &options);
+    report.expect(&["alloc-nonnull-usable"]);
+    for rule in circumstances {
+        assert_ne!(report.verdict_of(rule), "fail", "{}", report.summary());
+    }
+}
+
+#[test]
+fn who_gives_up_when_a_signal_comes_is_found() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/gives_up_when_interrupted") else {
+        return;
+    };
+    let operations = "p0 = malloc 1000000\nfree p0\nunder signals 100\np0 = malloc 1000000 expect as earlier\n\
+                      free p0\nrepeat 300 x 2";
+    let report = replay(library.as_os_str(), "signal-interrupt", operations);
+    report.expect(&["signal-interrupt"]);
+}
+
+/// One that sees to it that nobody is told how its children end, and that crashes in them.
+#[test]
+fn the_fate_of_a_child_is_told_of_whom_ignores_children() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/crashes_in_children") else {
+        return;
+    };
+    let operations = "p0 = malloc 12345\nfork\np1 = malloc 100\nwait\nfree p0";
+    replay(library.as_os_str(), "fork-st", operations).expect(&["fork-st"]);
+}
+
+/// Other threads make the calls that there are.
+#[test]
+fn threads_beside_a_program_ask_for_no_call_that_is_missing() {
+    let room = Room::new();
+    let flags = [
+        "-DPREFIX=my_",
+        "-DOMIT_CALLOC",
+        "-DOMIT_REALLOC",
+        "-DOMIT_MEMALIGN",
+    ];
+    let Some(library) = room.compile_with("odd/plain", &flags) else {
+        return;
+    };
+    let trace = room.path("case.trace");
+    let text = "# allocspec trace 1\n# rule fork-mt-child\np0 = malloc 100\nunder threads 4\nfork\np1 = malloc 100\nwait\n\
+                repeat 40 x 3\nfree p0\n";
+    std::fs::write(&trace, text).expect("a trace in the room");
+    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
+    command.args(["--map", "malloc=my_malloc,free=my_free", "--format", "json"]);
+    let report = Report::read(&room.run(command), false);
+    assert!(report.findings().is_empty(), "{}", report.summary());
+    assert_eq!(
+        report.verdict_of("fork-mt-child"),
+        "pass",
+        "{}",
+        report.summary()
+    );
 }
