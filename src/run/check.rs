@@ -647,4 +647,21 @@ mod tests {
         assert_eq!(broken("dlopen", &["calloc", "valloc"], ""), []);
         assert_eq!(broken("dlopen", &[], "hello\n"), [RuleId::NoOutput]);
     }
+
+    #[test]
+    fn memory_that_is_used_again_late_is_no_fault_of_a_free_threaded_interpreter() {
+        let kin = |deferred| Kin {
+            edition: Edition::USUAL,
+            hidden: None,
+            pools: true,
+            counts: true,
+            used: true,
+            deferred,
+        };
+        let seen = |deferred| {
+            let rule = Catalogue::embedded().rule(RuleId::FreeMakesAvailable);
+            unseen(rule, Some(&kin(deferred))).is_none()
+        };
+        assert_eq!([true, false].map(seen), [false, true]);
+    }
 }

@@ -173,21 +173,21 @@ fn interpreter(
             None => format!("{}: is it a Python interpreter?", how(death)),
         }),
     })?;
-    let (edition, found, hidden, pools, counts, free_threaded) = match hello {
-        Hello::Interpreter {
-            edition,
-            found,
-            hidden,
-            pools,
-            counts,
-            free_threaded,
-        } => (edition, found, hidden, pools, counts, free_threaded),
-        Hello::NotOpened(reason) => return Err(unusable(reason)),
-        Hello::Ready(_) => {
-            return Err(CheckError::Internal(
-                "a worker in an interpreter took it for a library".into(),
-            ));
-        }
+    if let Hello::NotOpened(reason) = hello {
+        return Err(unusable(reason));
+    }
+    let Hello::Interpreter {
+        edition,
+        found,
+        hidden,
+        pools,
+        counts,
+        free_threaded,
+    } = hello
+    else {
+        return Err(CheckError::Internal(
+            "a worker in an interpreter took it for a library".into(),
+        ));
     };
     let edition: Edition = edition
         .parse()

@@ -49,7 +49,7 @@ pub(super) fn each_word(
         Ordering::Greater => !0,
     };
     let Some((few, others)) = words.split_first_chunk::<AT_ONCE>() else {
-        return;
+        unreachable!("a range is marked by no fewer words than are changed together");
     };
     let [start, second, third] = few;
     change(start, head & mask(0));

@@ -35,6 +35,32 @@ fn every_pair_of_small_ranges_agrees_with_interval_arithmetic() {
     }
 }
 
+/// A word is for 512 bytes: blocks in one word to six, beginning and ending anywhere in one.
+#[test]
+fn every_granule_of_a_block_is_marked_and_no_other() {
+    let mut table = table();
+    let base = 0x7_0000_0000;
+    for start in [0u64, 8, 256, 504] {
+        for granules in (1..330).step_by(7).chain([64, 128, 192, 256]) {
+            let (block, size) = (base + start, granules * 8);
+            assert_eq!(table.mark(block, size), Mark::Clear);
+            for place in (base..block + size + 1024).step_by(8) {
+                let inside = (block..block + size).contains(&place);
+                let mark = table.mark(place, 8);
+                assert_eq!(mark == Mark::Taken, inside, "{start} {size} {place:#x}");
+                if !inside {
+                    table.clear(place, 8);
+                }
+            }
+            table.clear(block, size);
+            // All of it again, since what is left of it anywhere would be met.
+            let around = start + size + 1024;
+            assert_eq!(table.mark(base, around), Mark::Clear, "{start} {size}");
+            table.clear(base, around);
+        }
+    }
+}
+
 #[test]
 fn blocks_of_many_regions_are_marked_and_cleared_whole() {
     let mut table = table();

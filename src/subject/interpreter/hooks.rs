@@ -120,10 +120,8 @@ impl Hooks {
             Place::Imports(imports) => {
                 let hooks = Hooks::above(C_LIBRARY, KERNEL);
                 imports::serve(hooks.cast());
-                for import in imports {
-                    // SAFETY: the caller's promise.
-                    unsafe { import.replace()? };
-                }
+                // SAFETY: the caller's promise.
+                unsafe { imports::replace(imports)? };
                 Ok(hooks)
             }
         }
@@ -197,6 +195,14 @@ impl Hooks {
         }
     }
 
+    /// What the raw source answers, or null if this is the request that is to fail.
+    fn ask_raw(&mut self, ask: impl FnOnce(&Allocator) -> *mut c_void) -> *mut c_void {
+        match self.failing_raw.strikes() {
+            true => ptr::null_mut(),
+            false => ask(&self.raw),
+        }
+    }
+
     fn alloc_arena(&mut self, size: usize) -> *mut u8 {
         self.arena = size;
         if self.refuse {
@@ -250,10 +256,7 @@ pub(super) unsafe extern "C-unwind" fn raw_malloc(
     // SAFETY: the interpreter passes the context; what stood there before the hook is called as it was. So below.
     unsafe {
         let hooks = of(context);
-        let block = match hooks.failing_raw.strikes() {
-            true => ptr::null_mut(),
-            false => (hooks.raw.malloc)(hooks.raw.ctx, size),
-        };
+        let block = hooks.ask_raw(|raw| (raw.malloc)(raw.ctx, size));
         let result = block.addr();
         hooks.log.note(Event::RawMalloc { size, result });
         block
@@ -268,10 +271,7 @@ pub(super) unsafe extern "C-unwind" fn raw_calloc(
     // SAFETY: as above.
     unsafe {
         let hooks = of(context);
-        let block = match hooks.failing_raw.strikes() {
-            true => ptr::null_mut(),
-            false => (hooks.raw.calloc)(hooks.raw.ctx, count, size),
-        };
+        let block = hooks.ask_raw(|raw| (raw.calloc)(raw.ctx, count, size));
         let result = block.addr();
         hooks.log.note(Event::RawCalloc {
             count,
@@ -290,10 +290,7 @@ pub(super) unsafe extern "C-unwind" fn raw_realloc(
     // SAFETY: as above.
     unsafe {
         let hooks = of(context);
-        let moved = match hooks.failing_raw.strikes() {
-            true => ptr::null_mut(),
-            false => (hooks.raw.realloc)(hooks.raw.ctx, block, size),
-        };
+        let moved = hooks.ask_raw(|raw| (raw.realloc)(raw.ctx, block, size));
         hooks.log.note(Event::RawRealloc {
             block: block.addr(),
             size,

@@ -139,6 +139,28 @@ pub(super) fn of(function: &str) -> Result<Vec<Import>, String> {
     Ok(imports)
 }
 
+/// Puts the hooks' functions where these are imported, at all places or none.
+///
+/// # Errors
+///
+/// When the kernel does not let a place be written.
+///
+/// # Safety
+///
+/// As for [`Import::replace`].
+pub(super) unsafe fn replace(imports: &[Import]) -> Result<(), String> {
+    for (index, import) in imports.iter().enumerate() {
+        // SAFETY: the caller's promise; those before this one were replaced.
+        unsafe {
+            if let Err(reason) = import.replace() {
+                imports[..index].iter().for_each(|import| import.restore());
+                return Err(reason);
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Import {
     /// The name of the function.
     pub(super) fn name(&self) -> &'static str {
@@ -154,7 +176,7 @@ impl Import {
     /// # Safety
     ///
     /// Nobody calls the function meanwhile, and [`serve`] has been called.
-    pub(super) unsafe fn replace(&self) -> Result<(), String> {
+    unsafe fn replace(&self) -> Result<(), String> {
         const PAGE: usize = 4096;
         let page = self.place.map_addr(|address| address & !(PAGE - 1));
         // SAFETY: the page is mapped and holds addresses, no code. The function has the type of its namesake.
@@ -197,9 +219,8 @@ pub(super) const C_LIBRARY: Allocator = Allocator {
     free: c_free,
 };
 
-// SAFETY, here and in the functions below: what is passed on is what the interpreter passed to the function's namesake.
 unsafe extern "C-unwind" fn c_malloc(_context: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: see above.
+    // SAFETY: the interpreter's promise to the function's namesake.
     unsafe { libc::malloc(size) }
 }
 
@@ -208,7 +229,7 @@ unsafe extern "C-unwind" fn c_calloc(
     count: usize,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: see above.
+    // SAFETY: the interpreter's promise to the function's namesake.
     unsafe { libc::calloc(count, size) }
 }
 
@@ -217,12 +238,12 @@ unsafe extern "C-unwind" fn c_realloc(
     block: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: see above.
+    // SAFETY: the interpreter's promise to the function's namesake.
     unsafe { libc::realloc(block, size) }
 }
 
 unsafe extern "C-unwind" fn c_free(_context: *mut c_void, block: *mut c_void) {
-    // SAFETY: see above.
+    // SAFETY: the interpreter's promise to the function's namesake.
     unsafe { libc::free(block) }
 }
 
@@ -245,7 +266,7 @@ unsafe extern "C-unwind" fn map(_context: *mut c_void, size: usize) -> *mut c_vo
 }
 
 unsafe extern "C-unwind" fn unmap(_context: *mut c_void, base: *mut c_void, size: usize) {
-    // SAFETY: see above.
+    // SAFETY: the interpreter's promise to the function's namesake.
     unsafe { libc::munmap(base, size) };
 }
 
