@@ -73,16 +73,16 @@ impl Condition {
         )
     }
 
-    /// The rule that says that they change nothing. Of other threads alone no rule here speaks.
-    const fn rule(self) -> Option<RuleId> {
+    /// The rule that says that they change nothing.
+    const fn rule(self) -> RuleId {
         match self {
-            Condition::Threads => None,
-            Condition::Signals => Some(RuleId::SignalInterrupt),
-            Condition::Stack => Some(RuleId::StackSmall),
-            Condition::Cancellation => Some(RuleId::NotCancellationPoint),
-            Condition::ClosedDescriptors => Some(RuleId::ClosedDescriptors),
-            Condition::NoProc => Some(RuleId::NoProc),
-            Condition::Exit => Some(RuleId::AtexitUse),
+            Condition::Threads => RuleId::ThreadSafe,
+            Condition::Signals => RuleId::SignalInterrupt,
+            Condition::Stack => RuleId::StackSmall,
+            Condition::Cancellation => RuleId::NotCancellationPoint,
+            Condition::ClosedDescriptors => RuleId::ClosedDescriptors,
+            Condition::NoProc => RuleId::NoProc,
+            Condition::Exit => RuleId::AtexitUse,
         }
     }
 }
@@ -170,7 +170,7 @@ impl Program {
         let mut found = Vec::new();
         for (index, op) in self.ops.iter().enumerate() {
             let (at, rule) = match op.call {
-                Call::Under => (index, Under::of(op).and_then(|it| it.condition.rule())),
+                Call::Under => (index, Under::of(op).map(|it| it.condition.rule())),
                 Call::Fork if threads => {
                     // Whoever comes to what is repeated again has forked before.
                     let again = self.ops[index..].iter().enumerate();
@@ -249,13 +249,14 @@ mod tests {
     #[test]
     fn among_threads_parent_and_child_have_their_own() {
         let (child, parent) = (Some(RuleId::ForkMtChild), Some(RuleId::ForkMtParent));
+        let shared = Some(RuleId::ThreadSafe);
         assert_eq!(
             blamed("under threads 4\np0 = malloc 1\nfork\nfree p0\nwait\nsweep"),
-            [None, None, None, child, parent, parent]
+            [shared, shared, shared, child, parent, parent]
         );
         assert_eq!(
             blamed("under threads 4\nsweep\nfork\nsweep\nwait\nrepeat 3 x 4"),
-            [None, parent, parent, child, parent, parent]
+            [shared, parent, parent, child, parent, parent]
         );
     }
 
