@@ -161,13 +161,37 @@ const LLVM: u64 = u64::from_be_bytes(*b"CLNGC++\0");
 /// How far before an exception its type stands, in both runtimes (Itanium C++ ABI, 2.2.1).
 const TYPE_BEFORE: usize = 80;
 
-/// `std::type_info`, with the base of a class that has one (Itanium C++ ABI, 2.9.5).
+/// `std::type_info` (Itanium C++ ABI, 2.9.5). What follows depends on the kind of type.
 #[repr(C)]
 struct TypeInfo {
-    vtable: *const c_void,
+    /// The functions of this kind of types. Before them stands the type of the kind itself.
+    functions: *const *const TypeInfo,
     name: *const c_char,
+}
+
+/// That of a class with one base, which is public and whole.
+#[repr(C)]
+struct SingleBase {
+    own: TypeInfo,
     base: *const TypeInfo,
 }
+
+/// That of a class with other bases, which follow it.
+#[repr(C)]
+struct SeveralBases {
+    own: TypeInfo,
+    flags: u32,
+    count: u32,
+}
+
+/// One of them.
+#[repr(C)]
+struct Base {
+    of: *const TypeInfo,
+    offset_and_flags: isize,
+}
+
+const PUBLIC: isize = 2;
 
 /// What an exception is.
 ///
@@ -183,29 +207,47 @@ unsafe fn told(exception: *const Exception) -> Thrown {
             class if class & !0xff == GNU || class & !0xff == LLVM => return Thrown::BadAlloc,
             _ => return Thrown::Other(c"no exception of C++"),
         }
-        let mut kind = *exception.byte_sub(TYPE_BEFORE).cast::<*const TypeInfo>();
-        let name = CStr::from_ptr((*kind).name);
-        loop {
-            if CStr::from_ptr((*kind).name) == c"St9bad_alloc" {
-                return Thrown::BadAlloc;
-            }
-            if is_of((*kind).vtable, c"_ZTVN10__cxxabiv120__si_class_type_infoE") {
-                kind = (*kind).base;
-            } else if is_of((*kind).vtable, c"_ZTVN10__cxxabiv121__vmi_class_type_infoE") {
-                // Of several bases one may be the one.
-                return Thrown::BadAlloc;
-            } else {
-                return Thrown::Other(name);
-            }
+        let of = *exception.byte_sub(TYPE_BEFORE).cast::<*const TypeInfo>();
+        match may_be_bad_alloc(of) {
+            true => Thrown::BadAlloc,
+            false => Thrown::Other(CStr::from_ptr((*of).name)),
         }
     }
 }
 
-/// Whether a type is of this kind of types: its first word points past the first two words of that table.
-fn is_of(vtable: *const c_void, table: &CStr) -> bool {
-    // SAFETY: the name is a C string.
-    let known = unsafe { libc::dlsym(libc::RTLD_DEFAULT, table.as_ptr()) };
-    !known.is_null() && vtable == known.wrapping_byte_add(2 * size_of::<usize>()).cast_const()
+/// Whether a type is `std::bad_alloc`, or has it for a base as far as can be told.
+///
+/// Types are known by their names, and so are the kinds of types. A library that has a C++ runtime linked into it has
+/// its own of both, at addresses that no lookup finds.
+///
+/// # Safety
+///
+/// It is a type of one of the runtimes above.
+unsafe fn may_be_bad_alloc(of: *const TypeInfo) -> bool {
+    // SAFETY: the caller's promise; what the kind of a type says of its layout is so.
+    unsafe {
+        if CStr::from_ptr((*of).name) == c"St9bad_alloc" {
+            return true;
+        }
+        let kind = *(*of).functions.sub(1);
+        if kind.is_null() {
+            return true;
+        }
+        match CStr::from_ptr((*kind).name).to_bytes() {
+            b"N10__cxxabiv120__si_class_type_infoE" => {
+                may_be_bad_alloc((*of.cast::<SingleBase>()).base)
+            }
+            b"N10__cxxabiv121__vmi_class_type_infoE" => {
+                let several = of.cast::<SeveralBases>();
+                let bases = several.add(1).cast::<Base>();
+                let bases = std::slice::from_raw_parts(bases, (*several).count as usize);
+                let mut public = bases.iter().filter(|base| base.offset_and_flags & PUBLIC != 0);
+                public.any(|base| may_be_bad_alloc(base.of))
+            }
+            // The others of this namespace have no bases.
+            other => !other.starts_with(b"N10__cxxabiv1"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -223,6 +265,76 @@ mod tests {
 
     extern "C" fn sums(a: usize, b: usize, c: usize) -> usize {
         a + b + c
+    }
+
+    const fn type_info(functions: *const *const TypeInfo, name: &'static CStr) -> TypeInfo {
+        TypeInfo {
+            functions,
+            name: name.as_ptr(),
+        }
+    }
+
+    /// As in a library that has its own runtime: none of these is where a lookup by name would find it.
+    #[test]
+    fn a_type_is_known_by_the_names_of_its_kind_and_of_its_bases() {
+        let kinds = [
+            c"N10__cxxabiv117__class_type_infoE",
+            c"N10__cxxabiv120__si_class_type_infoE",
+            c"N10__cxxabiv121__vmi_class_type_infoE",
+            c"N10__cxxabiv123__fundamental_type_infoE",
+            c"6MyKind",
+        ]
+        .map(|name| type_info(std::ptr::null(), name));
+        let tables = kinds.each_ref().map(|kind| [std::ptr::from_ref(kind), std::ptr::null()]);
+        let [class, single, several, fundamental, unknown] =
+            tables.each_ref().map(|table| std::ptr::from_ref(&table[1]));
+        let bad_alloc = type_info(class, c"St9bad_alloc");
+        let other = type_info(class, c"5Other");
+        let derived = |base| SingleBase {
+            own: type_info(single, c"7Derived"),
+            base,
+        };
+        let good = derived(&raw const bad_alloc);
+        let twice = derived((&raw const good).cast());
+        let bad = derived(&raw const other);
+        #[repr(C)]
+        struct Two(SeveralBases, [Base; 2]);
+        let two = |of, flags| {
+            let base = |of, offset_and_flags| Base {
+                of,
+                offset_and_flags,
+            };
+            let own = type_info(several, c"3Two");
+            let head = SeveralBases {
+                own,
+                flags: 0,
+                count: 2,
+            };
+            Two(head, [base(&raw const other, PUBLIC), base(of, flags)])
+        };
+        let both = two((&raw const twice).cast(), PUBLIC | 16 << 8);
+        let private = two((&raw const twice).cast(), 16 << 8);
+        let neither = two((&raw const bad).cast(), PUBLIC);
+        let number = type_info(fundamental, c"i");
+        let strange = type_info(unknown, c"7Strange");
+        for (of, wanted) in [
+            (&raw const bad_alloc, true),
+            ((&raw const good).cast(), true),
+            ((&raw const twice).cast(), true),
+            ((&raw const both).cast(), true),
+            (&raw const strange, true),
+            (&raw const other, false),
+            ((&raw const bad).cast(), false),
+            ((&raw const private).cast(), false),
+            ((&raw const neither).cast(), false),
+            (&raw const number, false),
+        ] {
+            // SAFETY: laid out as the ABI has it.
+            unsafe {
+                let name = CStr::from_ptr((*of).name);
+                assert_eq!(may_be_bad_alloc(of), wanted, "{name:?}");
+            }
+        }
     }
 
     #[test]

@@ -82,6 +82,23 @@ fn sound_operators_pass() {
     }
 }
 
+/// A handler of `std::bad_alloc` catches what is derived from it, also if the library has a C++ runtime of its own that
+/// nobody else sees.
+#[test]
+fn what_is_derived_from_bad_alloc_is_bad_alloc() {
+    let thrower = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/subjects/odd/throws_derived.cc"
+    );
+    let own = ["-l:libstdc++.a", "-Wl,--exclude-libs,ALL"];
+    for library in [&own[..], &[CXX_LIBRARY]] {
+        let arguments = [&["-fexceptions", thrower], library].concat();
+        if sound("throws_derived", &arguments, &["cxx-new-throws"]).is_none() {
+            skip("there is no C++ compiler, or no C++ library to link with");
+        }
+    }
+}
+
 #[test]
 fn new_that_returns_null() {
     breaks("new_returns_null", "cxx-new-throws");
