@@ -28,7 +28,8 @@ impl Throwing {
         function.map(Throwing)
     }
 
-    /// Calls the function. Arguments that it does not take are ignored.
+    /// Calls the function. Arguments that it does not take are ignored. What it throws with `runtime` is caught as C++
+    /// catches it.
     ///
     /// # Errors
     ///
@@ -37,7 +38,7 @@ impl Throwing {
     /// # Safety
     ///
     /// The arguments must be what the function may be called with.
-    pub unsafe fn call(self, [a, b, c]: [usize; 3]) -> Result<*mut u8, Thrown> {
+    pub unsafe fn call(self, [a, b, c]: [usize; 3], runtime: &Runtime) -> Result<*mut u8, Thrown> {
         let mut thrown = std::ptr::null_mut();
         // SAFETY: the frame calls what the caller answers for, and stores to `thrown` what the unwinder hands it: an
         // exception that is this function's now.
@@ -47,9 +48,76 @@ impl Throwing {
                 return Ok(result);
             }
             let told = told(thrown);
-            _Unwind_DeleteException(thrown);
+            runtime.dispose(thrown);
             Err(told)
         }
+    }
+}
+
+/// A C++ runtime, which counts the exceptions that nobody has caught yet.
+#[derive(Clone, Copy, Default)]
+pub struct Runtime {
+    handler: Option<(BeginCatch, EndCatch)>,
+    /// Where the object with both is loaded.
+    base: usize,
+}
+
+/// `__cxa_begin_catch` and `__cxa_end_catch` (Itanium C++ ABI, 2.5.3 and 2.5.4).
+type BeginCatch = unsafe extern "C" fn(*mut Exception) -> *mut c_void;
+type EndCatch = unsafe extern "C" fn();
+
+impl Runtime {
+    /// The runtime that a lookup through this handle of `dlopen` finds. Looked for once: a lookup may allocate.
+    pub fn found_by(handle: *mut c_void) -> Runtime {
+        let find = |name: &CStr| {
+            // SAFETY: the handle is open, or one of those that stand for themselves; the name is a C string.
+            let address = unsafe { libc::dlsym(handle, name.as_ptr()) };
+            (!address.is_null()).then_some(address)
+        };
+        let (begin, end) = (find(c"__cxa_begin_catch"), find(c"__cxa_end_catch"));
+        let Some((begin, end)) = begin.zip(end) else {
+            return Runtime::default();
+        };
+        // SAFETY: the ABI says of which types they are.
+        let handler = unsafe {
+            (
+                std::mem::transmute::<*mut c_void, BeginCatch>(begin),
+                std::mem::transmute::<*mut c_void, EndCatch>(end),
+            )
+        };
+        Runtime {
+            handler: base_of(begin).and(Some(handler)),
+            base: base_of(begin).unwrap_or(0),
+        }
+    }
+
+    /// Ends an exception. One that this runtime has made is caught by it; any other, as of a runtime that shows itself to
+    /// nobody, is only freed.
+    ///
+    /// # Safety
+    ///
+    /// It was caught, and nobody uses it any more.
+    unsafe fn dispose(&self, exception: *mut Exception) {
+        // SAFETY: the caller's promise; whoever made an exception has put a function of its own there.
+        unsafe {
+            let is_own = || base_of((*exception).cleanup) == Some(self.base);
+            match self.handler {
+                Some((begin, end)) if is_of_cxx((*exception).class) && is_own() => {
+                    begin(exception);
+                    end();
+                }
+                _ => _Unwind_DeleteException(exception),
+            }
+        }
+    }
+}
+
+/// Where the object that an address lies in is loaded.
+fn base_of(address: *const c_void) -> Option<usize> {
+    // SAFETY: the structure is ours.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        (libc::dladdr(address, &raw mut info) != 0).then(|| info.dli_fbase.addr())
     }
 }
 
@@ -158,6 +226,11 @@ unsafe extern "C" fn personality(
 /// first.
 const GNU: u64 = u64::from_be_bytes(*b"GNUCC++\0");
 const LLVM: u64 = u64::from_be_bytes(*b"CLNGC++\0");
+
+fn is_of_cxx(class: u64) -> bool {
+    [GNU, LLVM].contains(&(class & !0xff))
+}
+
 /// How far before an exception its type stands, in both runtimes (Itanium C++ ABI, 2.2.1).
 const TYPE_BEFORE: usize = 80;
 
@@ -204,7 +277,7 @@ unsafe fn told(exception: *const Exception) -> Thrown {
         match (*exception).class {
             GNU | LLVM => {}
             // A second reference does not say by itself of what type it is.
-            class if class & !0xff == GNU || class & !0xff == LLVM => return Thrown::BadAlloc,
+            class if is_of_cxx(class) => return Thrown::BadAlloc,
             _ => return Thrown::Other(c"no exception of C++"),
         }
         let of = *exception.byte_sub(TYPE_BEFORE).cast::<*const TypeInfo>();
@@ -241,7 +314,9 @@ unsafe fn may_be_bad_alloc(of: *const TypeInfo) -> bool {
                 let several = of.cast::<SeveralBases>();
                 let bases = several.add(1).cast::<Base>();
                 let bases = std::slice::from_raw_parts(bases, (*several).count as usize);
-                let mut public = bases.iter().filter(|base| base.offset_and_flags & PUBLIC != 0);
+                let mut public = bases
+                    .iter()
+                    .filter(|base| base.offset_and_flags & PUBLIC != 0);
                 public.any(|base| may_be_bad_alloc(base.of))
             }
             // The others of this namespace have no bases.
@@ -285,7 +360,9 @@ mod tests {
             c"6MyKind",
         ]
         .map(|name| type_info(std::ptr::null(), name));
-        let tables = kinds.each_ref().map(|kind| [std::ptr::from_ref(kind), std::ptr::null()]);
+        let tables = kinds
+            .each_ref()
+            .map(|kind| [std::ptr::from_ref(kind), std::ptr::null()]);
         let [class, single, several, fundamental, unknown] =
             tables.each_ref().map(|table| std::ptr::from_ref(&table[1]));
         let bad_alloc = type_info(class, c"St9bad_alloc");
@@ -340,8 +417,10 @@ mod tests {
     #[test]
     fn what_returns_is_returned() {
         // SAFETY: a function of three numbers.
-        let sum =
-            unsafe { Throwing::at(sums as *const c_void).map(|sums| sums.call([1, 20, 300])) };
+        let sum = unsafe {
+            Throwing::at(sums as *const c_void)
+                .map(|sums| sums.call([1, 20, 300], &Runtime::default()))
+        };
         assert_eq!(sum, Some(Ok(std::ptr::without_provenance_mut(321))));
     }
 
@@ -356,7 +435,8 @@ mod tests {
         for _ in 0..3 {
             // SAFETY: as the function has it.
             let caught = unsafe {
-                Throwing::at(throws as *const c_void).map(|it| it.call([argument, 0, 0]))
+                Throwing::at(throws as *const c_void)
+                    .map(|it| it.call([argument, 0, 0], &Runtime::default()))
             };
             assert_eq!(caught, Some(Err(Thrown::Other(c"no exception of C++"))));
         }
@@ -377,26 +457,23 @@ mod tests {
             let function = |name: &CStr| {
                 Throwing::at(libc::dlsym(library, name.as_ptr())).expect("a symbol of the ABI")
             };
-            let new = function(c"_Znwm");
+            let runtime = Runtime::found_by(library);
+            let call = |name, first| function(name).call([first, 0, 0], &runtime);
             for size in [usize::MAX, isize::MAX as usize] {
-                assert_eq!(new.call([size, 0, 0]), Err(Thrown::BadAlloc));
+                assert_eq!(call(c"_Znwm", size), Err(Thrown::BadAlloc));
             }
-            let block = new.call([100, 0, 0]).expect("memory");
+            let block = call(c"_Znwm", 100).expect("memory");
             assert!(!block.is_null());
-            assert!(
-                function(c"_ZdlPv")
-                    .call([block.expose_provenance(), 0, 0])
-                    .is_ok()
-            );
+            assert!(call(c"_ZdlPv", block.expose_provenance()).is_ok());
             // A class that has bad_alloc for its base, and one that has not.
-            let derived = function(c"__cxa_throw_bad_array_new_length").call([0; 3]);
+            let derived = call(c"__cxa_throw_bad_array_new_length", 0);
             assert_eq!(derived, Err(Thrown::BadAlloc));
-            let other = function(c"_ZSt20__throw_length_errorPKc").call([
-                c"too long".as_ptr() as usize,
-                0,
-                0,
-            ]);
+            let length = c"too long".as_ptr() as usize;
+            let other = call(c"_ZSt20__throw_length_errorPKc", length);
             assert_eq!(other, Err(Thrown::Other(c"St12length_error")));
+            // As many as were thrown are caught: `std::uncaught_exceptions()`.
+            let uncaught = call(c"_ZSt19uncaught_exceptionsv", 0).map(<*mut u8>::addr);
+            assert_eq!(uncaught.map(|count| count as u32), Ok(0));
         }
     }
 }
