@@ -144,6 +144,7 @@ fn sides(case: &Case) -> (String, String) {
         Evidence::Threw { what } => (
             match rule {
                 RuleId::CxxNothrowNull => "a block or NULL".into(),
+                RuleId::CxxDeleteNothrow => "nothing thrown".into(),
                 _ => "a block or std::bad_alloc".into(),
             },
             format!("an exception of type {}", printable(what)),

@@ -8,7 +8,7 @@ use crate::program::{
 use crate::shadow::block::Block;
 use crate::shadow::{
     Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Reply,
-    Request, Sample, Shadow, Standing, Stop,
+    Request, Sample, Shadow, Standing, Stop, Thrown,
 };
 use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
@@ -275,12 +275,13 @@ impl<'l, S: Subject> Executor<'l, S> {
             // SAFETY: a live block of the subject, by its own word; the caller goes on with another shadow, or none.
             unsafe {
                 match delete {
-                    Some(delete) => Self::delete(
+                    // What comes of it is nobody's business any more.
+                    Some(delete) => drop(Self::delete(
                         &mut self.subject,
                         delete,
                         block,
                         &Op::new(Call::Free, 0, 0, 0),
-                    ),
+                    )),
                     None => self.subject.free(block.pointer()),
                 }
             }
@@ -520,7 +521,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         // SAFETY: the caller's promise.
         unsafe {
             if form.deletes {
-                Self::delete(subject, form, block, op);
+                reply.thrown = Self::delete(subject, form, block, op).err();
                 return reply;
             }
             let (size, alignment) = match form.aligned {
@@ -537,19 +538,26 @@ impl<'l, S: Subject> Executor<'l, S> {
 
     /// Deletes a block, or a null pointer with the arguments of the operation.
     ///
+    /// # Errors
+    ///
+    /// What it threw.
+    ///
     /// # Safety
     ///
     /// As for [`Subject`].
-    unsafe fn delete(subject: &mut S, form: Operator, block: &Block, op: &Op) {
+    unsafe fn delete(
+        subject: &mut S,
+        form: Operator,
+        block: &Block,
+        op: &Op,
+    ) -> Result<(), Thrown> {
         let (size, alignment) = match (block.is_live(), form.aligned) {
             (true, _) => (block.requested, block.alignment),
             (false, true) => (op.b, op.a),
             (false, false) => (op.a, 0),
         };
         // SAFETY: the caller's promise.
-        unsafe {
-            subject.operator_delete(form, block.pointer(), size as usize, alignment as usize);
-        }
+        unsafe { subject.operator_delete(form, block.pointer(), size as usize, alignment as usize) }
     }
 
     /// # Safety

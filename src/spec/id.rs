@@ -121,6 +121,7 @@ rule_ids! {
     CxxDeleteNull = "cxx-delete-null",
     CxxSizedEquiv = "cxx-sized-equiv",
     CxxAlignedDelete = "cxx-aligned-delete",
+    CxxDeleteNothrow = "cxx-delete-nothrow",
     CxxPairComplete = "cxx-pair-complete",
     CxxPairSized = "cxx-pair-sized",
     // Introspection.

@@ -78,7 +78,7 @@ impl<S: Subject + Send> Subject for Locked<S> {
         valloc(size: usize) -> *mut u8;
         pvalloc(size: usize) -> *mut u8;
         operator_new(form: Operator, size: usize, alignment: usize) -> Result<*mut u8, Thrown>;
-        operator_delete(form: Operator, block: *mut u8, size: usize, alignment: usize);
+        operator_delete(form: Operator, block: *mut u8, size: usize, alignment: usize) -> Result<(), Thrown>;
         malloc_usable_size(block: *mut u8) -> usize;
         malloc_trim(pad: usize) -> i32;
         renew();

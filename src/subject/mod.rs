@@ -114,13 +114,17 @@ pub trait Subject {
         absent()
     }
     /// The `operator delete` of this form, which is told of size and alignment what it takes.
+    ///
+    /// # Errors
+    ///
+    /// What it threw.
     unsafe fn operator_delete(
         &mut self,
         _form: Operator,
         _block: *mut u8,
         _size: usize,
         _alignment: usize,
-    ) {
+    ) -> Result<(), Thrown> {
         absent()
     }
     /// `malloc_usable_size`

@@ -196,13 +196,11 @@ impl Subject for Native {
         block: *mut u8,
         size: usize,
         alignment: usize,
-    ) {
+    ) -> Result<(), Thrown> {
         let size = Some(size).filter(|_| form.sized);
-        // SAFETY: as above. A delete does not throw; if one does all the same, its block is gone.
-        let _ = unsafe {
-            let arguments = arguments(block.expose_provenance(), form, size, alignment);
-            self.operate(form, arguments)
-        };
+        let arguments = arguments(block.expose_provenance(), form, size, alignment);
+        // SAFETY: as above.
+        unsafe { self.operate(form, arguments) }.map(|_| ())
     }
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {
         forward!(self.malloc_usable_size(block))

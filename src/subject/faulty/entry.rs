@@ -361,9 +361,9 @@ impl Subject for Faulty {
         block: *mut u8,
         size: usize,
         _alignment: usize,
-    ) {
+    ) -> Result<(), Thrown> {
         self.enter();
-        self.delete_block(form, block, size);
+        self.delete_block(form, block, size)
     }
 
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {

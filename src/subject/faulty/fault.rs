@@ -481,6 +481,10 @@ faults! {
         /// operator delete that is told an alignment of more than a page loses the base of the block, and crashes
         AlignedDeleteForgets = "aligned-delete-forgets",
     }
+    CxxDeleteNothrow {
+        /// operator delete[] throws an int in place of releasing the block
+        DeleteThrows = "delete-throws",
+    }
     UsableGe {
         /// malloc_usable_size counts only whole pages of a mapped block
         UsableRoundsDown = "usable-rounds-down",
@@ -608,6 +612,7 @@ impl Fault {
             RuleId::AlignCxxNew
                 | RuleId::CxxAligned
                 | RuleId::CxxAlignedDelete
+                | RuleId::CxxDeleteNothrow
                 | RuleId::CxxDeleteNull
                 | RuleId::CxxNewThrows
                 | RuleId::CxxNewZero

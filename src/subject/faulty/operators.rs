@@ -46,18 +46,26 @@ impl Faulty {
     }
 
     /// `operator delete`, of what its own form of `new` made.
-    pub(super) fn delete_block(&mut self, form: Operator, block: *mut u8, size: usize) {
+    pub(super) fn delete_block(
+        &mut self,
+        form: Operator,
+        block: *mut u8,
+        size: usize,
+    ) -> Result<(), Thrown> {
         if block.is_null() {
             if self.has(Fault::DeleteNullCrashes) && form.sized {
                 crash();
             }
-            return;
+            return Ok(());
+        }
+        if self.has(Fault::DeleteThrows) && form.array {
+            return Err(Thrown::Other(c"i"));
         }
         if form.sized && self.has(Fault::SizedDeleteDoesNothing) {
-            return;
+            return Ok(());
         }
         let Some(found) = self.find(block) else {
-            return;
+            return Ok(());
         };
         let trusts = form.sized && !form.aligned && self.has(Fault::SizedDeleteTrustsSize);
         if trusts
@@ -71,5 +79,6 @@ impl Faulty {
             crash();
         }
         self.free_block(block);
+        Ok(())
     }
 }

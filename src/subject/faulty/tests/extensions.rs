@@ -38,7 +38,8 @@ fn made(
 }
 
 fn delete(subject: &mut Faulty, call: Call, block: *mut u8, size: usize, alignment: usize) {
-    unsafe { subject.operator_delete(form(call), block, size, alignment) }
+    let deleted = unsafe { subject.operator_delete(form(call), block, size, alignment) };
+    assert_eq!(deleted, Ok(()));
 }
 
 #[test]
@@ -144,6 +145,11 @@ fn of_operators() {
         let block = made(s, Call::NewArray, 64, 0).expect("memory");
         delete(s, Call::DeleteArraySized, block, 64, 0);
         s.malloc_usable_size(block) != 0
+    });
+    shows(Fault::DeleteThrows, |s| unsafe {
+        let block = made(s, Call::NewArray, 64, 0).expect("memory");
+        s.operator_delete(form(Call::DeleteArray), block, 64, 0)
+            .is_err()
     });
     ends(Fault::AlignedDeleteForgets, |s| {
         let block = made(s, Call::NewAligned, 64, 1 << 14).expect("memory");
