@@ -196,12 +196,17 @@ const REMAINS: &str = r#"
 static int remains(void *block, size_t from, size_t size, int byte)
 {
     static unsigned char there[4096];
-    size_t length = size - from < sizeof there ? size - from : sizeof there;
-    struct iovec to = {there, length}, of = {(char *)block + from, length};
-    ssize_t read = from < size ? process_vm_readv(getpid(), &to, 1, &of, 1, 0) : 0;
-    for (ssize_t at = 0, run = 0; at < read; at++)
-        if ((run = there[at] == byte ? run + 1 : 0) == 16)
-            return 1;
+    int run = 0;
+    for (size_t at = from; at < size; at += sizeof there) {
+        size_t length = size - at < sizeof there ? size - at : sizeof there;
+        struct iovec to = {there, length}, of = {(char *)block + at, length};
+        ssize_t read = process_vm_readv(getpid(), &to, 1, &of, 1, 0);
+        for (ssize_t k = 0; k < read; k++)
+            if ((run = there[k] == byte ? run + 1 : 0) == 16)
+                return 1;
+        if (read < (ssize_t)length)
+            run = 0;
+    }
     return 0;
 }
 "#;

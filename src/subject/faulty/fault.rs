@@ -440,6 +440,8 @@ faults! {
         FreezeroJustFrees = "freezero-just-frees",
         /// freezero clears all but the last 32 bytes
         FreezeroStopsShort = "freezero-stops-short",
+        /// freezero clears the first 64 KiB, and of mapped blocks the one freed last stays mapped
+        FreezeroClearsStart = "freezero-clears-start",
     }
     CxxNewThrows {
         /// operator new returns NULL when there is no memory

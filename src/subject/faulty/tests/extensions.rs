@@ -94,6 +94,16 @@ fn of_bsd() {
             holds(block.add(68), 32, 9 + 68)
         });
     }
+    shows(Fault::FreezeroClearsStart, |s| {
+        let remains = |s: &mut Faulty| unsafe {
+            let block = s.malloc(100_000);
+            block.write_bytes(9, 100_000);
+            s.freezero(block, 100_000);
+            (*block, *block.add(99_999)) == (0, 9)
+        };
+        // Of the sound one nothing is there to be read.
+        s.fault.is_some() && remains(s)
+    });
     let mut sound = Faulty::new(None);
     unsafe {
         let block = sound.malloc(100);
