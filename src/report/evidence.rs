@@ -38,6 +38,7 @@ pub fn outcome(op: &Op, outcome: &Outcome) -> String {
     let mut text = match op.call {
         Call::PosixMemalign if failure_code(op, outcome).is_some() => errno(outcome.value as i32),
         Call::PosixMemalign => format!("0, {}", pointer(outcome.value)),
+        _ if outcome.thrown => "an exception".into(),
         call if call.allocates() || call.reallocates() => pointer(outcome.value),
         Call::UsableSize | Call::Stretch => bytes(outcome.value),
         Call::Trim => outcome.value.to_string(),

@@ -408,7 +408,11 @@ impl<'l> Shadow<'l> {
             } else {
                 i64::from(reply.code).cast_unsigned()
             };
-            self.outcomes[index] = Outcome { value, errno };
+            self.outcomes[index] = Outcome {
+                value,
+                errno,
+                thrown: reply.thrown.is_some(),
+            };
         }
         self.starved |= reply.hampered;
         self.ledger.count(RuleId::CallReturns);

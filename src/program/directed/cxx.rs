@@ -185,13 +185,16 @@ fn aligned(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
                 continue;
             }
             // The first block of a page is aligned by luck.
-            let blocks: Vec<Slot> = (0..5)
-                .map(|_| script.make(request(new, alignment, size)))
-                .collect();
+            let make = |script: &mut Script| {
+                let block = script.make(request(new, alignment, size));
+                script.expect(Expect::Pointer);
+                block
+            };
+            let blocks: Vec<Slot> = (0..5).map(|_| make(&mut script)).collect();
             script.on(delete_of(new), blocks[1]);
             script.on(delete_of(new), blocks[3]);
             script.malloc(size);
-            script.make(request(new, alignment, size));
+            make(&mut script);
         }
         script.sweep();
         out.push(script.finish());

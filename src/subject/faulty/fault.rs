@@ -468,6 +468,8 @@ faults! {
     CxxAligned {
         /// operator new forgets the alignment if the size is smaller
         AlignedNewSkipsSmall = "aligned-new-skips-small",
+        /// operator new finds no memory for a size that is no multiple of the alignment
+        AlignedNewRefusesRest = "aligned-new-refuses-rest",
     }
     CxxDeleteNull {
         /// operator delete of NULL crashes if it is told a size

@@ -25,7 +25,12 @@ impl Faulty {
             return Ok(self.sentinel(alignment.max(1)));
         }
         let cookie = form.array && self.has(Fault::NewArrayCookie) && (16..=1024).contains(&size);
-        let block = if cookie && !form.aligned {
+        let refused = form.aligned
+            && self.has(Fault::AlignedNewRefusesRest)
+            && !size.is_multiple_of(alignment);
+        let block = if refused {
+            ptr::null_mut()
+        } else if cookie && !form.aligned {
             super::meddling::offset(self.allocate(size + COOKIE, 1), COOKIE)
         } else if self.has(Fault::AlignedNewSkipsSmall) && alignment > size.max(16) {
             self.misaligned(size)

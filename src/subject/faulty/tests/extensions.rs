@@ -144,6 +144,9 @@ fn of_operators() {
     shows(Fault::AlignedNewSkipsSmall, |s| {
         (0..4).any(|_| made(s, Call::NewAligned, 8, 64).is_ok_and(|block| block.addr() % 64 != 0))
     });
+    shows(Fault::AlignedNewRefusesRest, |s| {
+        made(s, Call::NewAligned, 65, 64) == Err(Thrown::BadAlloc)
+    });
     ends(Fault::DeleteNullCrashes, |s| {
         delete(s, Call::DeleteSized, NULL, 8, 0)
     });
