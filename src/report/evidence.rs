@@ -63,6 +63,7 @@ fn sides(case: &Case) -> (String, String) {
         Evidence::UnexpectedPointer { address: at } => {
             let expected = match case.op().map(|op| op.call) {
                 Some(Call::PosixMemalign) => "an error number",
+                Some(call) if throws_for_null(call) => "std::bad_alloc",
                 _ => "NULL",
             };
             (expected.into(), format!("a block at {}", address(*at)))
@@ -192,6 +193,11 @@ fn sides(case: &Case) -> (String, String) {
         Evidence::Requests { wanted, found } => (printable(wanted), printable(found)),
         Evidence::Library { what } => (String::new(), printable(what)),
     }
+}
+
+/// Whether the call has an exception for what others return NULL for.
+fn throws_for_null(call: Call) -> bool {
+    call.is_new() && call.operator().is_some_and(|form| !form.nothrow)
 }
 
 fn climb(what: Measured, bytes: u64, allowed: u64, samples: usize) -> (String, String) {

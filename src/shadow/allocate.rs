@@ -52,6 +52,8 @@ fn forbidding(op: &Op, size: Option<u64>) -> &'static [RuleId] {
         {
             &[RuleId::HugeMustFail]
         }
+        // What the C library says of its own functions does not bind the operators.
+        (call, Some(size)) if call.is_new() && size > ADDRESS_SPACE => &[RuleId::HugeMustFail],
         (Call::Realloc, Some(size)) if size > WRAPS => {
             &[RuleId::ReallocOversizeEarly, RuleId::HugeMustFail]
         }

@@ -190,6 +190,8 @@ faults! {
         ReallocWraps = "realloc-wraps",
         /// malloc keeps the lower 48 bits of a size above 2^56
         SizeCutToFortyEightBits = "size-cut-to-48-bits",
+        /// operator new adds a header to the size and wraps
+        NewWraps = "new-wraps",
     }
     PtrdiffMax {
         /// malloc drops the sign bit of the size
@@ -611,18 +613,19 @@ impl Fault {
 
     /// Whether it is a fault of the C++ operators.
     pub fn is_in_operators(self) -> bool {
-        matches!(
-            self.rule(),
-            RuleId::AlignCxxNew
-                | RuleId::CxxAligned
-                | RuleId::CxxAlignedDelete
-                | RuleId::CxxDeleteNothrow
-                | RuleId::CxxDeleteNull
-                | RuleId::CxxNewThrows
-                | RuleId::CxxNewZero
-                | RuleId::CxxNothrowNull
-                | RuleId::CxxSizedEquiv
-        )
+        self == Fault::NewWraps
+            || matches!(
+                self.rule(),
+                RuleId::AlignCxxNew
+                    | RuleId::CxxAligned
+                    | RuleId::CxxAlignedDelete
+                    | RuleId::CxxDeleteNothrow
+                    | RuleId::CxxDeleteNull
+                    | RuleId::CxxNewThrows
+                    | RuleId::CxxNewZero
+                    | RuleId::CxxNothrowNull
+                    | RuleId::CxxSizedEquiv
+            )
     }
 
     /// Every fault that breaks `rule`.

@@ -10,6 +10,9 @@ use std::ptr;
 /// What `operator new[]` keeps before a block, in an allocator that believes it is asked for objects with destructors.
 const COOKIE: usize = 8;
 
+/// What it keeps there in one that counts all its blocks.
+const HEADER: usize = 16;
+
 impl Faulty {
     /// `operator new`; an alignment of 0 is none.
     pub(super) fn new_block(
@@ -25,6 +28,10 @@ impl Faulty {
             return Ok(self.sentinel(alignment.max(1)));
         }
         let cookie = form.array && self.has(Fault::NewArrayCookie) && (16..=1024).contains(&size);
+        let size = match self.has(Fault::NewWraps) && size > usize::MAX - HEADER {
+            true => size.wrapping_add(HEADER),
+            false => size,
+        };
         let refused = form.aligned
             && self.has(Fault::AlignedNewRefusesRest)
             && !size.is_multiple_of(alignment);

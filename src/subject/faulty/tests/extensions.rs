@@ -122,6 +122,9 @@ fn of_bsd() {
 #[test]
 fn of_operators() {
     const ABSURD: usize = 1 << 60;
+    shows(Fault::NewWraps, |s| {
+        made(s, Call::New, usize::MAX, 0).is_ok()
+    });
     shows(Fault::NewReturnsNull, |s| {
         made(s, Call::NewArray, ABSURD, 0) == Ok(NULL)
     });
