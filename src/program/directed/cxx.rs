@@ -43,6 +43,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         .filter(|&call| call.is_delete() && kit.has(call))
     {
         if let Some(new) = news().find(|&new| belong(new, delete)) {
+            of_every_kind(new, delete, out);
             deleted(kit, new, delete, out);
             over_and_over(new, delete, out);
             if delete.operator().is_some_and(|form| form.sized) {
@@ -215,6 +216,18 @@ fn null(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.sweep();
         out.push(script.finish());
     }
+}
+
+/// Blocks that allocators keep in different ways, and a null pointer.
+fn of_every_kind(new: Call, delete: Call, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::CxxDeleteNothrow);
+    for size in [0, 1, 100, 5000, 70_000, 2 << 20] {
+        let block = script.make(request(new, 64, size));
+        script.on(delete, block);
+    }
+    script.add(Op::new(delete, NO_SLOT, 0, 0).with_arguments_of_null(64));
+    script.sweep();
+    out.push(script.finish());
 }
 
 /// The rule about a `delete`, the most special one.
