@@ -449,6 +449,7 @@ fn is_about_libraries(rule: RuleId) -> bool {
             | RuleId::InterposeComplete
             | RuleId::CxxPairComplete
             | RuleId::CxxPairSized
+            | RuleId::CxxPairDelete
     )
 }
 

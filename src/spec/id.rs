@@ -124,6 +124,7 @@ rule_ids! {
     CxxDeleteNothrow = "cxx-delete-nothrow",
     CxxPairComplete = "cxx-pair-complete",
     CxxPairSized = "cxx-pair-sized",
+    CxxPairDelete = "cxx-pair-delete",
     // Introspection.
     UsableGe = "usable-ge",
     UsableStable = "usable-stable",
