@@ -9,8 +9,17 @@ const CXX_LIBRARY: &str = "-l:libstdc++.so.6";
 
 /// Checks a subject, of which this rule must be found broken; its trace and its C program show it again.
 fn breaks(name: &str, rule: &str) {
+    breaks_with(name, &[], rule);
+}
+
+/// The same of one that throws.
+fn breaks_throwing(name: &str, rule: &str) {
+    breaks_with(name, &["-fexceptions", CXX_LIBRARY], rule);
+}
+
+fn breaks_with(name: &str, arguments: &[&str], rule: &str) {
     let room = Room::new();
-    let Some(library) = room.compile(&format!("faulty/{name}")) else {
+    let Some(library) = room.compile_with(&format!("faulty/{name}"), arguments) else {
         return;
     };
     let out = room.path("out");
@@ -102,6 +111,46 @@ fn what_is_derived_from_bad_alloc_is_bad_alloc() {
 #[test]
 fn new_that_returns_null() {
     breaks("new_returns_null", "cxx-new-throws");
+}
+
+#[test]
+fn new_that_returns_null_only_where_memory_is_short() {
+    breaks_throwing("new_returns_null_if_short", "cxx-new-throws");
+}
+
+#[test]
+fn new_that_throws_something_else() {
+    breaks_throwing("new_throws_another", "cxx-new-throws");
+}
+
+#[test]
+fn new_that_throws_where_it_must_not() {
+    breaks_throwing("nothrow_throws", "cxx-nothrow-null");
+}
+
+#[test]
+fn aligned_new_that_finds_no_memory_where_there_is_some() {
+    breaks_throwing("aligned_new_refuses_rest", "cxx-aligned");
+}
+
+#[test]
+fn delete_that_throws() {
+    breaks_throwing("delete_throws", "cxx-delete-nothrow");
+}
+
+#[test]
+fn sized_delete_without_the_other() {
+    let room = Room::new();
+    let library = room.compile_with("traps/sized_delete_alone", &["-fexceptions", CXX_LIBRARY]);
+    let Some(library) = library else {
+        return;
+    };
+    let out = room.path("out");
+    let report = room.check(&library, &["--out", out.to_str().expect("a plain path")]);
+    let finding = report.expect(&["cxx-pair-complete"]);
+    assert!(text(finding, "message").contains("`delete_sized` but not `delete`"));
+    let c = out.join("cxx-pair-complete.c");
+    assert_c_program(&room, &c, Some(&library), true);
 }
 
 #[test]
