@@ -50,10 +50,29 @@ pub(super) enum Kind {
     Rule(RuleId, Call),
 }
 
-/// A form of `delete` that is told more may die for what it is told, or as the plain one does.
+/// A free that is told more may die for what it is told, or as the plain one does.
 fn plain(call: Call) -> Call {
-    let delete = call.operator().filter(|form| form.deletes);
-    delete.map_or(call, Operator::plain_delete)
+    match call.operator() {
+        Some(form) if form.deletes => form.plain_delete(),
+        None if matches!(call, Call::FreeSized | Call::FreeAlignedSized) => Call::Free,
+        _ => call,
+    }
+}
+
+/// The program with plain frees in the place of those that are told the size; `None` if it has none.
+fn untold(program: &Program) -> Option<Program> {
+    let told = |op: &Op| {
+        op.slot != NO_SLOT
+            && op.call.operator().is_none_or(|form| form.sized)
+            && plain(op.call) != op.call
+    };
+    program.ops.iter().any(told).then(|| {
+        let mut plain_one = program.clone();
+        for op in plain_one.ops.iter_mut().filter(|op| told(op)) {
+            *op = Op::new(plain(op.call), op.slot, 0, 0);
+        }
+        plain_one
+    })
 }
 
 const OVERLAPS: &[RuleId] = &[
@@ -224,6 +243,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.spare(seat, &mut best)?;
         hunt.spare_sizes(seat, &mut best)?;
         hunt.confirm_hang(seat, &mut best, pinned)?;
+        hunt.untell(seat, &mut best)?;
         best.finding.rule = hunt.attribute(seat, &best)?;
     }
     let (outcomes, live) = best
@@ -486,6 +506,14 @@ impl Hunt {
         Ok((finding, run))
     }
 
+    /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
+    fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        match untold(&best.program) {
+            Some(plain) => self.accept(seat, best, plain).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// The rule that the shrunk program proves broken.
     fn attribute(&self, seat: &mut Seat<'_>, best: &Sighting) -> Result<RuleId, CheckError> {
         let rules = seat.rules();
@@ -559,4 +587,36 @@ fn restored(program: &Program, index: usize) -> Option<Program> {
         ops.extend_from_slice(&program.ops[index..]);
         Program { ops, ..*program }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_free_takes_the_place_of_each_that_is_told_the_size() {
+        let program = |calls: &[(Call, u32)]| Program {
+            rule: None,
+            ops: calls
+                .iter()
+                .map(|&(call, slot)| Op::new(call, slot, 0, 0))
+                .collect(),
+        };
+        let told = program(&[
+            (Call::FreeSized, 0),
+            (Call::FreeAlignedSized, 1),
+            (Call::DeleteArraySizedAligned, 2),
+            (Call::DeleteNothrow, 3),
+            (Call::DeleteSized, NO_SLOT),
+        ]);
+        let plain = program(&[
+            (Call::Free, 0),
+            (Call::Free, 1),
+            (Call::DeleteArrayAligned, 2),
+            (Call::DeleteNothrow, 3),
+            (Call::DeleteSized, NO_SLOT),
+        ]);
+        assert_eq!(untold(&told), Some(plain.clone()));
+        assert_eq!(untold(&plain), None);
+    }
 }
