@@ -6,7 +6,7 @@ use super::plan::Item;
 use super::process;
 use super::races;
 use super::supervisor::Run;
-use crate::program::{Call, Condition, NO_SLOT, Op, Operator, Program, Reducer};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed};
 use crate::spec::{RuleId, RuleSet};
 use std::mem::{Discriminant, discriminant};

@@ -188,6 +188,25 @@ fn what_a_subject_lacks_of_these_does_not_apply() {
     for rule in ["cxx-new-throws", "cxx-pair-complete", "freezero-clears"] {
         assert_eq!(report.verdict_of(rule), "not-applicable", "{rule}");
     }
+    let mut command = room.command(&["check".as_ref(), library.as_os_str()]);
+    command.args(["--time", "1s"]);
+    let told = room.run(command).stdout;
+    let lines = |id: &str| told.lines().filter(|line| line.contains(id)).count();
+    assert_eq!(
+        lines("reallocf, recallocarray, freezero not exported"),
+        1,
+        "{told}"
+    );
+    assert_eq!(
+        lines("operator new, operator delete not exported"),
+        1,
+        "{told}"
+    );
+    assert_eq!(
+        lines("freezero-clears") + lines("cxx-new-zero"),
+        0,
+        "{told}"
+    );
     let others = &report.json["subject"]["other_providers"];
     for name in ["_Znwm", "freezero"] {
         assert!(others.get(name).is_none(), "{others}");
