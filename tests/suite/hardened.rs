@@ -69,7 +69,7 @@ fn who_frees_twice_hands_out_twice() {
 #[test]
 fn what_goes_wrong_by_itself_is_left_out() {
     let room = Room::new();
-    let Some(report) = misused(&room, "hostile/noisy") else {
+    let Some(report) = misused(&room, "hostile/speaks") else {
         return;
     };
     let rows = report["misuse"].as_array().expect("rows");

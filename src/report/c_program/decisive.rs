@@ -108,7 +108,7 @@ fn keep_q(t: &mut Translator<'_>, op: &Op, gave: Gave) {
 /// The call as it stands in messages.
 fn name(t: &mut Translator<'_>, op: &Op) -> String {
     match t.call(op) {
-        Some(call) => call.replacen("_(", "(", 1),
+        Some(call) => call.replacen("_(", "(", 1).replace("\"\"", "std::nothrow"),
         None => op.call.as_str().to_owned(),
     }
 }
