@@ -416,6 +416,11 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
             "a mount namespace",
         ),
         (Choice::ExitRefused, &[RuleId::AtexitUse], "a second thread"),
+        (
+            Choice::HandlerRefused,
+            &[RuleId::CxxNewHandler],
+            "std::set_new_handler of a C++ library",
+        ),
     ];
     let found = all
         .into_iter()
@@ -496,12 +501,10 @@ fn obstacle(
     if let Some(reason) = unseen(rule, kin) {
         return Some(reason);
     }
-    if is_about_libraries(rule.id) && info.kind != "preload" {
-        return Some("concerns preloaded libraries".into());
-    }
     let missing = rule.missing_calls(|name| profile.promises(name) && provides(info, name));
     if missing.is_empty() {
-        return None;
+        let is_other = is_about_libraries(rule.id) && info.kind != "preload";
+        return is_other.then(|| "concerns preloaded libraries".into());
     }
     let names = spoken(&missing);
     let promised = missing.iter().any(|name| profile.promises(name));

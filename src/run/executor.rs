@@ -68,6 +68,8 @@ pub struct Executor<'l, S> {
     passed: u64,
     /// Whether signals are sent.
     signalled: bool,
+    /// Whether there is a new handler.
+    handled: bool,
     /// Whether this process is the child of one that waits for it.
     is_child: bool,
     /// While the operations of a child that has ended are left out, the calls that are provided.
@@ -164,6 +166,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             samples: Vec::new(),
             passed: 0,
             signalled: false,
+            handled: false,
             is_child: false,
             away: None,
         }
@@ -264,6 +267,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
         self.passed = 0;
         self.signalled = false;
+        self.handled = false;
     }
 
     /// Makes the operations that come next in the program begun. Findings count from their start.
@@ -403,6 +407,9 @@ impl<'l, S: Subject> Executor<'l, S> {
             reply = self.call_again(op, &request);
         }
         self.ledger.enter(Moment::Idle);
+        if self.handled && op.call.is_new() {
+            reply.handler = Some(circumstances::handler_state());
+        }
         if self.failing {
             reply.hampered = self.is_hampered(op, &reply);
         }
@@ -681,6 +688,14 @@ impl<'l, S: Subject> Executor<'l, S> {
                     self.subject.survives_forks() && crowd::start(&mut self.subject, under.number);
                 (!started).then_some(Choice::ThreadsRefused)
             }
+            Condition::NewHandler => match self.subject.set_new_handler() {
+                Some(set) => {
+                    circumstances::handle_new(under.number, set);
+                    self.handled = true;
+                    None
+                }
+                None => Some(Choice::HandlerRefused),
+            },
             condition => {
                 self.signalled |= condition == Condition::Signals;
                 circumstances::enter(under).err()

@@ -94,6 +94,7 @@ impl Shadow<'_> {
             _ => reply.value,
         };
         if at.op.call.is_new() {
+            self.check_handler(at, reply)?;
             self.check_failure_of_new(at, reply)?;
         }
         if at.op.call.takes_alignment() {

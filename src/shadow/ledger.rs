@@ -42,6 +42,7 @@ pub enum Choice {
     StackRefused,
     NoProcRefused,
     ExitRefused,
+    HandlerRefused,
 }
 
 /// The record of a run.

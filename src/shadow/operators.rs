@@ -59,6 +59,29 @@ impl Shadow<'_> {
         }
     }
 
+    /// Whether a `new` gave up only once there was no new handler.
+    #[inline(never)]
+    pub(super) fn check_handler(&self, at: At, reply: &Reply) -> Checked {
+        let Some(handler) = reply.handler else {
+            return Ok(());
+        };
+        let gave_up = reply.value == 0 && handler.is_set;
+        if handler.calls > 0 || gave_up {
+            self.ledger.count(RuleId::CxxNewHandler);
+        }
+        if !gave_up {
+            return Ok(());
+        }
+        let evidence = Evidence::Requests {
+            wanted: "the new handler called until there is memory, or no handler".into(),
+            found: format!(
+                "no block, though there is a handler; calls of it: {}",
+                handler.calls
+            ),
+        };
+        self.broken(at, RuleId::CxxNewHandler, evidence)
+    }
+
     /// Whether a `delete` threw nothing. What has become of a block whose `delete` did cannot be told.
     #[inline(never)]
     pub(super) fn check_delete(&self, at: At, reply: &Reply) -> Checked {

@@ -122,6 +122,7 @@ rule_ids! {
     CxxSizedEquiv = "cxx-sized-equiv",
     CxxAlignedDelete = "cxx-aligned-delete",
     CxxDeleteNothrow = "cxx-delete-nothrow",
+    CxxNewHandler = "cxx-new-handler",
     CxxPairComplete = "cxx-pair-complete",
     CxxPairSized = "cxx-pair-sized",
     CxxPairDelete = "cxx-pair-delete",

@@ -1,6 +1,6 @@
 //! A subject that serves one thread at a time, behind a lock for several.
 
-use super::{Subject, Thrown};
+use super::{SetNewHandler, Subject, Thrown};
 use crate::program::{Call, Operator};
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,10 @@ macro_rules! forward {
 impl<S: Subject + Send> Subject for Locked<S> {
     fn provides(&self, call: Call) -> bool {
         lock(&self.0).provides(call)
+    }
+
+    fn set_new_handler(&self) -> Option<SetNewHandler> {
+        lock(&self.0).set_new_handler()
     }
 
     forward! {

@@ -1,7 +1,7 @@
 //! A library's allocator, called through its symbols.
 
 use super::throwing::{Runtime, Throwing};
-use super::{Subject, Thrown};
+use super::{SetNewHandler, Subject, Thrown};
 use crate::program::{Call, FORMS, Operator, SYMBOLS};
 use std::ffi::c_void;
 
@@ -201,6 +201,9 @@ impl Subject for Native {
         let arguments = arguments(block.expose_provenance(), form, size, alignment);
         // SAFETY: as above.
         unsafe { self.operate(form, arguments) }.map(|_| ())
+    }
+    fn set_new_handler(&self) -> Option<SetNewHandler> {
+        self.runtime.set_new_handler()
     }
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {
         forward!(self.malloc_usable_size(block))

@@ -6,7 +6,7 @@
 //! handles an exception and then where to go on in it. That of this frame handles all, and goes on at its second half,
 //! which returns what was thrown. No frame of Rust is ever unwound.
 
-use super::Thrown;
+use super::{SetNewHandler, Thrown};
 use std::arch::global_asm;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -60,6 +60,7 @@ pub struct Runtime {
     handler: Option<(BeginCatch, EndCatch)>,
     /// Where the object with both is loaded.
     base: usize,
+    set_new_handler: Option<SetNewHandler>,
 }
 
 /// `__cxa_begin_catch` and `__cxa_end_catch` (Itanium C++ ABI, 2.5.3 and 2.5.4).
@@ -74,9 +75,15 @@ impl Runtime {
             let address = unsafe { libc::dlsym(handle, name.as_ptr()) };
             (!address.is_null()).then_some(address)
         };
+        // SAFETY: the standard says of which type it is.
+        let set_new_handler = find(c"_ZSt15set_new_handlerPFvvE")
+            .map(|it| unsafe { std::mem::transmute::<*mut c_void, SetNewHandler>(it) });
         let (begin, end) = (find(c"__cxa_begin_catch"), find(c"__cxa_end_catch"));
         let Some((begin, end)) = begin.zip(end) else {
-            return Runtime::default();
+            return Runtime {
+                set_new_handler,
+                ..Runtime::default()
+            };
         };
         // SAFETY: the ABI says of which types they are.
         let handler = unsafe {
@@ -88,7 +95,13 @@ impl Runtime {
         Runtime {
             handler: base_of(begin).and(Some(handler)),
             base: base_of(begin).unwrap_or(0),
+            set_new_handler,
         }
+    }
+
+    /// `std::set_new_handler`, if the runtime has it.
+    pub fn set_new_handler(&self) -> Option<SetNewHandler> {
+        self.set_new_handler
     }
 
     /// Ends an exception. One that this runtime has made is caught by it; any other, as of a runtime that shows itself to

@@ -1,6 +1,6 @@
 // The C++ operators over the family, by their symbols. A subject replaces what happens when there is no memory by
-// defining NEW_FAILED and NOTHROW_FAILED, which requests are refused by defining REFUSES, what a delete does by defining
-// DELETE, and one that is told the size by defining SIZED_DELETE. It leaves out the deletes by defining OMIT_DELETE, those
+// defining NEW_FAILED and NOTHROW_FAILED, who is asked before by defining NEW_HANDLER, which requests are refused by
+// defining REFUSES, what a delete does by defining DELETE, and one that is told the size by defining SIZED_DELETE. It leaves out the deletes by defining OMIT_DELETE, those
 // that are not told the size by defining OMIT_UNSIZED. Link with libstdc++ for what is thrown.
 
 extern void _ZSt17__throw_bad_allocv(void); // std::__throw_bad_alloc()
@@ -10,6 +10,10 @@ extern void _ZSt17__throw_bad_allocv(void); // std::__throw_bad_alloc()
 #endif
 #ifndef NOTHROW_FAILED
 #define NOTHROW_FAILED NULL
+#endif
+extern void (*_ZSt15get_new_handlerv(void))(void) __attribute__((weak)); // std::get_new_handler()
+#ifndef NEW_HANDLER
+#define NEW_HANDLER (_ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL)
 #endif
 #ifndef REFUSES
 #define REFUSES(align, size) 0
@@ -22,7 +26,13 @@ extern void _ZSt17__throw_bad_allocv(void); // std::__throw_bad_alloc()
 #endif
 
 static void *new_block(size_t align, size_t size) {
-    return REFUSES(align, size) ? NULL : family_aligned(align, size ? size : 1);
+    for (;;) {
+        void (*handler)(void);
+        void *block = REFUSES(align, size) ? NULL : family_aligned(align, size ? size : 1);
+        if (block || !(handler = NEW_HANDLER))
+            return block;
+        handler();
+    }
 }
 
 static void *new_nothrow(size_t align, size_t size) {

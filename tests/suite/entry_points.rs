@@ -83,8 +83,11 @@ fn sound_operators_pass() {
         "cxx-delete-null",
         "cxx-sized-equiv",
         "cxx-aligned-delete",
+        "cxx-delete-nothrow",
+        "cxx-new-handler",
         "cxx-pair-complete",
         "cxx-pair-sized",
+        "cxx-pair-delete",
     ];
     if sound("operators", &["-fexceptions", CXX_LIBRARY], &rules).is_none() {
         skip("there is no C++ library to throw with");
@@ -105,6 +108,26 @@ fn what_is_derived_from_bad_alloc_is_bad_alloc() {
         if sound("throws_derived", &arguments, &["cxx-new-throws"]).is_none() {
             skip("there is no C++ compiler, or no C++ library to link with");
         }
+    }
+}
+
+/// What C++ only permits to those who replace its operators is told, and is no failure.
+#[test]
+fn new_that_ignores_the_handler() {
+    let room = Room::new();
+    for (library, verdict) in [(CXX_LIBRARY, "fail"), ("-lc", "not-applicable")] {
+        let failed = [
+            "-DNEW_HANDLER=NULL",
+            "-DNEW_FAILED=NULL",
+            "-fexceptions",
+            library,
+        ];
+        let Some(subject) = room.compile_with("odd/operators", &failed) else {
+            return;
+        };
+        let report = room.check(&subject, &["--rule", "cxx-new-handler"]);
+        assert_eq!(report.verdict_of("cxx-new-handler"), verdict, "{library}");
+        assert_eq!(report.status, 0, "{library}");
     }
 }
 

@@ -3,6 +3,7 @@
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+use crate::program::under::{Condition, Under};
 use crate::spec::RuleId;
 
 /// Sizes that no address space holds.
@@ -31,6 +32,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         exhausted(new, out);
         failing(new, out);
         zero(new, out);
+        handled(kit, new, out);
         match new.takes_alignment() {
             true => aligned(kit, new, out),
             false => sizes(new, out),
@@ -137,6 +139,29 @@ fn failing(new: Call, out: &mut Vec<Program>) {
         for block in blocks.into_iter().chain([other]) {
             script.on(delete_of(new), block);
         }
+        script.sweep();
+        out.push(script.finish());
+    }
+}
+
+/// With a new handler: one that makes room, and one that cannot.
+fn handled(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
+    const LARGE: u64 = 64 << 20;
+    for (limit, size) in [(1 << 20, LARGE), (0, HUGE[4])] {
+        if limit > 0 && !kit.affords(2 * LARGE) {
+            continue;
+        }
+        let mut script = Script::new(RuleId::CxxNewHandler);
+        let handler = Under {
+            condition: Condition::NewHandler,
+            number: 2,
+        };
+        script.add(handler.op());
+        script.limit(limit);
+        script.make(request(new, 64, size));
+        script.unlimit();
+        let block = script.make(request(new, 64, 100));
+        script.on(delete_of(new), block);
         script.sweep();
         out.push(script.finish());
     }

@@ -491,6 +491,10 @@ faults! {
         /// operator delete[] throws an int in place of releasing the block
         DeleteThrows = "delete-throws",
     }
+    CxxNewHandler {
+        /// operator new gives up without calling the new handler
+        NewIgnoresHandler = "new-ignores-handler",
+    }
     UsableGe {
         /// malloc_usable_size counts only whole pages of a mapped block
         UsableRoundsDown = "usable-rounds-down",
@@ -621,6 +625,7 @@ impl Fault {
                     | RuleId::CxxAlignedDelete
                     | RuleId::CxxDeleteNothrow
                     | RuleId::CxxDeleteNull
+                    | RuleId::CxxNewHandler
                     | RuleId::CxxNewThrows
                     | RuleId::CxxNewZero
                     | RuleId::CxxNothrowNull

@@ -4,14 +4,28 @@ use super::classes;
 use super::sys::{self, PAGE, crash};
 use super::{Fault, Faulty};
 use crate::program::Operator;
-use crate::subject::Thrown;
+use crate::subject::{NewHandler, Thrown};
 use std::ptr;
+use std::sync::Mutex;
 
 /// What `operator new[]` keeps before a block, in an allocator that believes it is asked for objects with destructors.
 const COOKIE: usize = 8;
 
 /// What it keeps there in one that counts all its blocks.
 const HEADER: usize = 16;
+
+/// What is called before `operator new` gives up: one for the process, as `std::set_new_handler` has it.
+static NEW_HANDLER: Mutex<Option<NewHandler>> = Mutex::new(None);
+
+fn new_handler() -> Option<NewHandler> {
+    NEW_HANDLER.lock().ok().and_then(|handler| *handler)
+}
+
+/// `std::set_new_handler`.
+pub(super) unsafe extern "C" fn set_new_handler(handler: Option<NewHandler>) -> Option<NewHandler> {
+    let mut now = NEW_HANDLER.lock().ok()?;
+    std::mem::replace(&mut *now, handler)
+}
 
 impl Faulty {
     /// `operator new`; an alignment of 0 is none.
@@ -46,6 +60,10 @@ impl Faulty {
         };
         if !block.is_null() {
             return Ok(block);
+        }
+        if let Some(handler) = new_handler().filter(|_| !self.has(Fault::NewIgnoresHandler)) {
+            handler();
+            return self.new_block(form, size, alignment);
         }
         match self.fault {
             Some(Fault::NewReturnsNull) if !form.nothrow => Ok(block),

@@ -167,6 +167,16 @@ fn of_operators() {
         s.operator_delete(form(Call::DeleteArray), block, 64, 0)
             .is_err()
     });
+    shows(Fault::NewIgnoresHandler, |s| {
+        extern "C" fn takes_itself_away() {
+            unsafe { operators::set_new_handler(None) };
+        }
+        unsafe {
+            operators::set_new_handler(Some(takes_itself_away));
+            assert!(made(s, Call::New, ABSURD, 0).is_err());
+            operators::set_new_handler(None).is_some()
+        }
+    });
     ends(Fault::AlignedDeleteForgets, |s| {
         let block = made(s, Call::NewAligned, 64, 1 << 14).expect("memory");
         delete(s, Call::DeleteAligned, block, 64, 1 << 14);
