@@ -226,7 +226,19 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         finding,
         run: None,
     };
-    let reproduced = hunt.pin_down(seat, &mut best)?;
+    let mut reproduced = hunt.pin_down(seat, &mut best)?;
+    // Others of its kind may stand before it, of which each is found once.
+    if !reproduced && let Some(program) = alone(&best.program, best.finding.op_index) {
+        let mut one = Sighting {
+            program,
+            finding: best.finding.clone(),
+            run: None,
+        };
+        reproduced = hunt.pin_down(seat, &mut one)?;
+        if reproduced {
+            best = one;
+        }
+    }
     if reproduced {
         let pinned = Sighting {
             program: best.program.clone(),
@@ -259,6 +271,20 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         reproduced,
         shown: None,
     })
+}
+
+/// What a program does to one slot up to the operation at `index`, and what it does to none. `None` if there is nothing
+/// else to leave out, or if what it repeats would be something else then.
+fn alone(program: &Program, index: usize) -> Option<Program> {
+    let before = program.ops.get(..=index)?;
+    let slot = before.last()?.slot;
+    let ops: Vec<Op> = before
+        .iter()
+        .filter(|op| op.slot == slot || op.slot == NO_SLOT)
+        .copied()
+        .collect();
+    let repeats = ops.iter().any(|op| op.call == Call::Repeat);
+    (ops.len() < before.len() && !repeats).then_some(Program { ops, ..*program })
 }
 
 /// The most bytes that one operation of a program may clear or copy.

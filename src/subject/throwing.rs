@@ -60,6 +60,7 @@ pub struct Runtime {
     handler: Option<(BeginCatch, EndCatch)>,
     /// Where the object with both is loaded.
     base: usize,
+    /// What `std::get_new_handler` asks for.
     set_new_handler: Option<SetNewHandler>,
 }
 
@@ -75,27 +76,21 @@ impl Runtime {
             let address = unsafe { libc::dlsym(handle, name.as_ptr()) };
             (!address.is_null()).then_some(address)
         };
-        // SAFETY: the standard says of which type it is.
-        let set_new_handler = find(c"_ZSt15set_new_handlerPFvvE")
-            .map(|it| unsafe { std::mem::transmute::<*mut c_void, SetNewHandler>(it) });
-        let (begin, end) = (find(c"__cxa_begin_catch"), find(c"__cxa_end_catch"));
-        let Some((begin, end)) = begin.zip(end) else {
-            return Runtime {
-                set_new_handler,
-                ..Runtime::default()
-            };
-        };
-        // SAFETY: the ABI says of which types they are.
-        let handler = unsafe {
-            (
-                std::mem::transmute::<*mut c_void, BeginCatch>(begin),
-                std::mem::transmute::<*mut c_void, EndCatch>(end),
-            )
-        };
-        Runtime {
-            handler: base_of(begin).and(Some(handler)),
-            base: base_of(begin).unwrap_or(0),
-            set_new_handler,
+        let handler = find(c"__cxa_begin_catch").zip(find(c"__cxa_end_catch"));
+        let set_new_handler = find(c"_ZSt15set_new_handlerPFvvE");
+        // SAFETY: the ABI and the standard say of which types they are.
+        unsafe {
+            Runtime {
+                base: handler.and_then(|(begin, _)| base_of(begin)).unwrap_or(0),
+                handler: handler.map(|(begin, end)| {
+                    (
+                        std::mem::transmute::<*mut c_void, BeginCatch>(begin),
+                        std::mem::transmute::<*mut c_void, EndCatch>(end),
+                    )
+                }),
+                set_new_handler: set_new_handler
+                    .map(|set| std::mem::transmute::<*mut c_void, SetNewHandler>(set)),
+            }
         }
     }
 
