@@ -260,7 +260,7 @@ fn rule_of_delete(delete: Call) -> RuleId {
     match delete.operator() {
         Some(form) if form.sized => RuleId::CxxSizedEquiv,
         Some(form) if form.aligned => RuleId::CxxAlignedDelete,
-        _ => RuleId::FreeMakesAvailable,
+        _ => RuleId::CxxDeleteNothrow,
     }
 }
 
