@@ -119,10 +119,12 @@ fn exhausted(new: Call, out: &mut Vec<Program>) {
 
 /// Each system call fails, and all from one on.
 fn failing(new: Call, out: &mut Vec<Program>) {
-    for (which, size) in [
-        (Which::Nth, 4 << 20),
-        (Which::Nth, 5000),
-        (Which::From, 300_000),
+    // Most allocators ask the system for blocks of the one or the other size; the largest take long to write.
+    const SIZES: [u64; 3] = [1 << 20, 5000, 300_000];
+    for (which, sizes) in [
+        (Which::Nth, SIZES),
+        (Which::From, SIZES),
+        (Which::Nth, [4 << 20; 3]),
     ] {
         let mut script = Script::new(rule_of_failure(new));
         let first = Failing {
@@ -131,11 +133,9 @@ fn failing(new: Call, out: &mut Vec<Program>) {
             number: 1,
         };
         script.add(first.op());
-        let blocks: Vec<Slot> = (0..3)
-            .map(|_| script.make(request(new, 64, size)))
-            .collect();
+        let blocks = sizes.map(|size| script.make(request(new, 64, size)));
         script.add(Failing::none());
-        let other = script.make(request(new, 64, size));
+        let other = script.make(request(new, 64, sizes[0]));
         for block in blocks.into_iter().chain([other]) {
             script.on(delete_of(new), block);
         }
