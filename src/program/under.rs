@@ -25,11 +25,14 @@ pub enum Condition {
     NoProc,
     /// The process is ending: handlers registered with `atexit` run.
     Exit,
+    /// There is a new handler, `std::set_new_handler`. The time of this number that it is called it lifts the limit on what
+    /// may be mapped, and the time after that it takes itself away.
+    NewHandler,
 }
 
 impl Condition {
     /// Every one of them.
-    pub const ALL: [Condition; 7] = [
+    pub const ALL: [Condition; 8] = [
         Condition::Threads,
         Condition::Signals,
         Condition::Stack,
@@ -37,6 +40,7 @@ impl Condition {
         Condition::ClosedDescriptors,
         Condition::NoProc,
         Condition::Exit,
+        Condition::NewHandler,
     ];
 
     /// The rules about circumstances: fork and all of these.
@@ -62,6 +66,7 @@ impl Condition {
             Condition::ClosedDescriptors => "closed descriptors",
             Condition::NoProc => "no proc",
             Condition::Exit => "exit",
+            Condition::NewHandler => "new-handler",
         }
     }
 
@@ -69,20 +74,21 @@ impl Condition {
     const fn has_number(self) -> bool {
         matches!(
             self,
-            Condition::Threads | Condition::Signals | Condition::Stack
+            Condition::Threads | Condition::Signals | Condition::Stack | Condition::NewHandler
         )
     }
 
-    /// The rule that says that they change nothing.
-    const fn rule(self) -> RuleId {
+    /// The rule that says that they change nothing. That about new handlers says what they change.
+    const fn rule(self) -> Option<RuleId> {
         match self {
-            Condition::Threads => RuleId::ThreadSafe,
-            Condition::Signals => RuleId::SignalInterrupt,
-            Condition::Stack => RuleId::StackSmall,
-            Condition::Cancellation => RuleId::NotCancellationPoint,
-            Condition::ClosedDescriptors => RuleId::ClosedDescriptors,
-            Condition::NoProc => RuleId::NoProc,
-            Condition::Exit => RuleId::AtexitUse,
+            Condition::NewHandler => None,
+            Condition::Threads => Some(RuleId::ThreadSafe),
+            Condition::Signals => Some(RuleId::SignalInterrupt),
+            Condition::Stack => Some(RuleId::StackSmall),
+            Condition::Cancellation => Some(RuleId::NotCancellationPoint),
+            Condition::ClosedDescriptors => Some(RuleId::ClosedDescriptors),
+            Condition::NoProc => Some(RuleId::NoProc),
+            Condition::Exit => Some(RuleId::AtexitUse),
         }
     }
 }
@@ -92,7 +98,7 @@ impl Condition {
 pub struct Under {
     /// The circumstances.
     pub condition: Condition,
-    /// How many threads, microseconds or bytes; 0 where there is no number.
+    /// How many threads, microseconds, bytes or calls; 0 where there is no number.
     pub number: u64,
 }
 
@@ -170,7 +176,7 @@ impl Program {
         let mut found = Vec::new();
         for (index, op) in self.ops.iter().enumerate() {
             let (at, rule) = match op.call {
-                Call::Under => (index, Under::of(op).map(|it| it.condition.rule())),
+                Call::Under => (index, Under::of(op).and_then(|it| it.condition.rule())),
                 Call::Fork if threads => {
                     // Whoever comes to what is repeated again has forked before.
                     let again = self.ops[index..].iter().enumerate();

@@ -10,7 +10,7 @@ use super::pairs;
 use super::plan::{Item, Plan, is_fresh};
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
-use crate::program::{Call, Program, Vocabulary};
+use crate::program::{Call, Operator, Program, Vocabulary};
 use crate::pymalloc::Edition;
 use crate::shadow::{Case, Choice, Evidence, Finding, Interception, Ledger, is_about_threads};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
@@ -422,6 +422,11 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
             "a mount namespace",
         ),
         (Choice::ExitRefused, &[RuleId::AtexitUse], "a second thread"),
+        (
+            Choice::HandlerRefused,
+            &[RuleId::CxxNewHandler],
+            "std::set_new_handler of a C++ library",
+        ),
     ];
     let found = all
         .into_iter()
@@ -455,6 +460,7 @@ fn is_about_libraries(rule: RuleId) -> bool {
             | RuleId::InterposeComplete
             | RuleId::CxxPairComplete
             | RuleId::CxxPairSized
+            | RuleId::CxxPairDelete
     )
 }
 
@@ -501,16 +507,12 @@ fn obstacle(
     if let Some(reason) = unseen(rule, kin) {
         return Some(reason);
     }
-    if is_about_libraries(rule.id) && info.kind != "preload" {
-        return Some("concerns preloaded libraries".into());
-    }
     let missing = rule.missing_calls(|name| profile.promises(name) && provides(info, name));
     if missing.is_empty() {
-        return None;
+        let is_other = is_about_libraries(rule.id) && info.kind != "preload";
+        return is_other.then(|| "concerns preloaded libraries".into());
     }
-    let mut names: Vec<&str> = missing.iter().map(|name| spoken(name)).collect();
-    names.dedup();
-    let names = names.join(", ");
+    let names = spoken(&missing);
     let promised = missing.iter().any(|name| profile.promises(name));
     Some(if promised {
         format!("{names} not exported")
@@ -519,13 +521,35 @@ fn obstacle(
     })
 }
 
-/// The name of an entry point in a sentence: of the operators one for all forms.
-fn spoken(name: &str) -> &str {
-    match Call::of_symbol(name) {
-        Some(call) if call.is_delete() => "operator delete",
-        Some(_) => "operator new",
-        None => name,
-    }
+/// Entry points in a sentence: of the forms of an operator what they have in common.
+fn spoken(names: &[&str]) -> String {
+    let forms = |deletes: bool| {
+        let operators = names
+            .iter()
+            .filter_map(|name| Call::of_symbol(name)?.operator());
+        operators.filter(move |form| form.deletes == deletes)
+    };
+    let all = |deletes, has: fn(&Operator) -> bool| forms(deletes).all(|form| has(&form));
+    let mut spoken: Vec<&str> = names
+        .iter()
+        .map(
+            |name| match Call::of_symbol(name).and_then(Call::operator) {
+                None => name,
+                Some(form) if !form.deletes => match () {
+                    () if all(false, |form| form.nothrow) => "operator new with std::nothrow",
+                    () if all(false, |form| form.aligned) => "operator new with an alignment",
+                    () => "operator new",
+                },
+                Some(_) => match () {
+                    () if all(true, |form| form.sized) => "operator delete with a size",
+                    () if all(true, |form| form.aligned) => "operator delete with an alignment",
+                    () => "operator delete",
+                },
+            },
+        )
+        .collect();
+    spoken.dedup();
+    spoken.join(", ")
 }
 
 /// What a library that replaces `malloc` must replace.
@@ -652,6 +676,40 @@ mod tests {
         );
         assert_eq!(broken("dlopen", &["calloc", "valloc"], ""), []);
         assert_eq!(broken("dlopen", &[], "hello\n"), [RuleId::NoOutput]);
+    }
+
+    #[test]
+    fn what_is_not_exported_is_called_by_its_name() {
+        let all = |forms: fn(&Operator) -> bool| {
+            let calls = Call::ALL.iter();
+            let calls = calls.filter(move |call| call.operator().is_some_and(|form| forms(&form)));
+            calls
+                .filter_map(|call| call.entry_point())
+                .collect::<Vec<_>>()
+        };
+        for (names, wanted) in [
+            (vec!["freezero"], "freezero"),
+            (
+                vec!["free_sized", "free_aligned_sized"],
+                "free_sized, free_aligned_sized",
+            ),
+            (all(|_| true), "operator new, operator delete"),
+            (
+                all(|form| !form.deletes && form.aligned),
+                "operator new with an alignment",
+            ),
+            (
+                all(|form| !form.deletes && form.nothrow),
+                "operator new with std::nothrow",
+            ),
+            (all(|form| form.sized), "operator delete with a size"),
+            (
+                all(|form| form.deletes && form.aligned),
+                "operator delete with an alignment",
+            ),
+        ] {
+            assert_eq!(spoken(&names), wanted);
+        }
     }
 
     #[test]

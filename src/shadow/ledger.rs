@@ -43,6 +43,7 @@ pub enum Choice {
     CancellationRefused,
     NoProcRefused,
     ExitRefused,
+    HandlerRefused,
 }
 
 /// The record of a run.
