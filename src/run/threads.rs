@@ -152,9 +152,10 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
         self.ledger.enter(Moment::Idle);
         stage.expected.store(threads.len(), Release);
-        for &thread in &threads {
+        for (&thread, actor) in threads.iter().zip(&*actors) {
             // SAFETY: created above, and joined once.
             unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+            actor.executor.ledger.enter(Moment::Idle);
         }
         threads.len() == actors.len()
     }
@@ -171,7 +172,6 @@ impl<'l, S: Subject> Executor<'l, S> {
             if let Some(panic) = actor.panic {
                 resume_unwind(panic);
             }
-            actor.executor.ledger.enter(Moment::Idle);
             for step in actor.rounds.iter().flatten() {
                 let shadow = &actor.executor.shadow;
                 self.shadow.note_outcome(shadow, step.index);
@@ -254,7 +254,7 @@ impl<S: Subject> Actor<'_, '_, S> {
         }
         self.executor.subject.leave();
         // What the subject does where threads end is yet to come.
-        self.executor.ledger.enter(Moment::Call);
+        self.executor.ledger.enter(Moment::Ending);
         Ok(())
     }
 
@@ -272,7 +272,7 @@ impl<S: Subject> Actor<'_, '_, S> {
         {
             self.come_back(key);
         }
-        self.executor.ledger.enter(Moment::Call);
+        self.executor.ledger.enter(Moment::Ending);
         Ok(())
     }
 
