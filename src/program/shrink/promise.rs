@@ -5,6 +5,7 @@
 //! they compare with. A candidate that broke such an expectation by its own doing would be taken for a proof.
 
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Slot};
+use crate::program::threads::Schedule;
 use crate::program::under::{Condition, Under};
 use std::collections::HashMap;
 
@@ -170,6 +171,13 @@ impl Promises {
             keep.iter_mut()
                 .zip(repeats)
                 .for_each(|(keep, repeats)| *keep |= repeats);
+        }
+        let threads = |(op, keep): (&Op, &bool)| *keep && op.call == Call::Thread;
+        if ops.iter().zip(&*keep).any(threads) {
+            // What shows where one operation follows the other must go on to.
+            for (keep, op) in keep.iter_mut().zip(ops) {
+                *keep |= !is_end_cut && Schedule::of(op) == Some(Schedule::InOrder);
+            }
         }
         if self.freedom == Freedom::All || is_end_cut {
             return;
