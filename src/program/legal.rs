@@ -328,8 +328,8 @@ impl Threads {
             return Err(Illegal::RepeatThreads);
         }
         let last = |call| before[..start].iter().rfind(|op| op.call == call);
-        let short_before = [Call::Limit, Call::FailSyscall]
-            .map(|call| last(call).is_some_and(|op| op.a != 0));
+        let short_before =
+            [Call::Limit, Call::FailSyscall].map(|call| last(call).is_some_and(|op| op.a != 0));
         if short_before == self.short {
             Ok(())
         } else {
