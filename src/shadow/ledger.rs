@@ -42,6 +42,7 @@ pub enum Choice {
     StackRefused,
     NoProcRefused,
     ExitRefused,
+    ThreadNotCreated,
 }
 
 /// The record of a run.
