@@ -258,7 +258,7 @@ impl<'a> Campaign<'a> {
             campaign: self,
             worker,
         };
-        while Instant::now() < self.budget.deadline() && !self.failed() {
+        while Instant::now() < self.budget.deadline() && !self.failed() && !self.is_answered() {
             let Some((index, item)) = self.next_item() else {
                 return;
             };
@@ -297,6 +297,12 @@ impl<'a> Campaign<'a> {
         }
         next.index += 1;
         Some((next.index - 1, item))
+    }
+
+    /// Whether a program given by the user has shown what is wrong.
+    fn is_answered(&self) -> bool {
+        let found = |known: &Known| !known.cases.is_empty();
+        self.plan.is_given() && self.known.lock().is_ok_and(|known| found(&known))
     }
 
     fn failed(&self) -> bool {

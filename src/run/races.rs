@@ -14,7 +14,7 @@ use crate::spec::RuleId;
 use std::time::{Duration, Instant};
 
 /// Runs from which it is told how often a program shows a race.
-const RUNS: u32 = 100;
+pub(super) const RUNS: u32 = 100;
 /// Of these so many are made though the time for the finding is over, as long as there is time for the check.
 const FEWEST_RUNS: u32 = 20;
 /// Runs after which a race that has not shown again is given up.
