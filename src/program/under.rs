@@ -78,11 +78,11 @@ impl Condition {
         )
     }
 
-    /// The rule that says that they change nothing. Of other threads alone no rule here speaks, and that about new handlers
-    /// says what they change.
+    /// The rule that says that they change nothing. That about new handlers says what they change.
     const fn rule(self) -> Option<RuleId> {
         match self {
-            Condition::Threads | Condition::NewHandler => None,
+            Condition::NewHandler => None,
+            Condition::Threads => Some(RuleId::ThreadSafe),
             Condition::Signals => Some(RuleId::SignalInterrupt),
             Condition::Stack => Some(RuleId::StackSmall),
             Condition::Cancellation => Some(RuleId::NotCancellationPoint),
@@ -255,13 +255,14 @@ mod tests {
     #[test]
     fn among_threads_parent_and_child_have_their_own() {
         let (child, parent) = (Some(RuleId::ForkMtChild), Some(RuleId::ForkMtParent));
+        let shared = Some(RuleId::ThreadSafe);
         assert_eq!(
             blamed("under threads 4\np0 = malloc 1\nfork\nfree p0\nwait\nsweep"),
-            [None, None, None, child, parent, parent]
+            [shared, shared, shared, child, parent, parent]
         );
         assert_eq!(
             blamed("under threads 4\nsweep\nfork\nsweep\nwait\nrepeat 3 x 4"),
-            [None, parent, parent, child, parent, parent]
+            [shared, parent, parent, child, parent, parent]
         );
     }
 

@@ -335,6 +335,10 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
             format!("no return within {}", count(millis as usize, "millisecond"))
         }
     };
+    // Without the cancellation the call returns, or another rule would be broken.
+    if case.finding.rule == RuleId::NotCancellationPoint && moment == Moment::Call {
+        found = format!("the call acts on the cancellation that is pending: {found}");
+    }
     if !said.trim().is_empty() {
         found.push_str(&format!("; it said \"{}\"", printable(said)));
     }

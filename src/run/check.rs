@@ -2,12 +2,12 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
-use super::followers::{drop_followers, is_about_company};
+use super::followers::{drop_followers, drop_races, is_about_company};
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
 use super::misuse;
 use super::pairs;
-use super::plan::{Item, Plan};
+use super::plan::{Item, Plan, is_fresh};
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Operator, Program, Vocabulary};
@@ -114,7 +114,7 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
             profile: profile.id().to_owned(),
         });
     }
-    let once = program.rule == Some(RuleId::FirstCallAny);
+    let once = program.rule == Some(RuleId::FirstCallAny) || is_fresh(program);
     let plan = Plan::of(Item::given(program.clone(), once));
     finish(
         options,
@@ -326,6 +326,7 @@ fn finish(
     info.notes.extend(told_of(totals.interception()));
     cases.extend(library_cases(&info, &rules, &said));
     let harmful = drop_followers(&mut cases);
+    drop_races(&mut cases);
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {
@@ -409,6 +410,11 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
             Choice::StackRefused,
             &[RuleId::StackSmall],
             "a thread with a small stack",
+        ),
+        (
+            Choice::CancellationRefused,
+            &[RuleId::NotCancellationPoint],
+            "a thread that can be cancelled",
         ),
         (
             Choice::NoProcRefused,

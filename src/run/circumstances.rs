@@ -103,11 +103,11 @@ fn share_fate(status: i32) -> ! {
 pub fn enter(under: Under) -> Result<(), Choice> {
     match under.condition {
         Condition::Signals => send_signals(under.number),
-        Condition::Cancellation => cancel(),
+        Condition::Cancellation if !cancel() => return Err(Choice::CancellationRefused),
         Condition::ClosedDescriptors => close_descriptors(),
         Condition::NoProc if !hide_proc() => return Err(Choice::NoProcRefused),
         Condition::Exit if !begin_to_exit() => return Err(Choice::ExitRefused),
-        Condition::NoProc | Condition::Exit => {}
+        Condition::Cancellation | Condition::NoProc | Condition::Exit => {}
         // Whoever runs the program sees to these.
         Condition::Stack | Condition::Threads | Condition::NewHandler => {}
     }
@@ -277,10 +277,14 @@ unsafe extern "C" {
     fn pthread_cancel(thread: libc::pthread_t) -> libc::c_int;
 }
 
-/// This thread is to end at the next cancellation point. The harness comes to none before it has reported.
-fn cancel() {
+/// This thread is to end at the next cancellation point. The harness comes to none before it has reported. Answers
+/// whether that can be: the C library opens the unwinder for it, and ends the process if there is no memory to do so.
+fn cancel() -> bool {
     // SAFETY: cancellation is deferred, as it is for every thread that has not asked for another kind.
-    unsafe { pthread_cancel(libc::pthread_self()) };
+    unsafe {
+        !libc::dlopen(c"libgcc_s.so.1".as_ptr(), libc::RTLD_NOW).is_null()
+            && pthread_cancel(libc::pthread_self()) == 0
+    }
 }
 
 /// Closes what a process has by convention.

@@ -2,12 +2,15 @@
 
 use super::CheckError;
 use super::campaign::{Seat, cause, rules_for};
+use super::crowded;
 use super::plan::Item;
 use super::process;
 use super::races;
 use super::supervisor::Run;
 use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
-use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed};
+use crate::shadow::{
+    Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
+};
 use crate::spec::{RuleId, RuleSet};
 use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
@@ -205,6 +208,9 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     if item.program.has_threads() {
         return races::investigate(seat, item, finding);
     }
+    if item.program.is_among_threads() && finding.evidence.is_harm() {
+        return crowded::investigate(seat, item, finding);
+    }
     let started = Instant::now();
     let budget = seat.budget();
     let time = (budget.time / SHARE).max(LEAST);
@@ -258,19 +264,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.untell(seat, &mut best)?;
         best.finding.rule = hunt.attribute(seat, &best)?;
     }
-    let (outcomes, live) = best
-        .run
-        .map(|run| (run.outcomes, run.live))
-        .unwrap_or_default();
-    Ok(Case {
-        finding: best.finding,
-        program: best.program,
-        outcomes,
-        live,
-        phase: item.phase.clone(),
-        reproduced,
-        shown: None,
-    })
+    Ok(best.into_case(item, reproduced, None))
 }
 
 /// What a program does to one slot up to the operation at `index`, and what it does to none. `None` if there is nothing
@@ -309,6 +303,23 @@ pub(super) struct Sighting {
 }
 
 impl Sighting {
+    /// What is told of it.
+    pub(super) fn into_case(self, item: &Item, reproduced: bool, shown: Option<Shown>) -> Case {
+        let (outcomes, live) = self
+            .run
+            .map(|run| (run.outcomes, run.live))
+            .unwrap_or_default();
+        Case {
+            finding: self.finding,
+            program: self.program,
+            outcomes,
+            live,
+            phase: item.phase.clone(),
+            reproduced,
+            shown,
+        }
+    }
+
     fn op_is(&self, call: Call) -> bool {
         let op = self.program.ops.get(self.finding.op_index);
         op.is_some_and(|op| op.call == call)
@@ -449,7 +460,7 @@ impl Hunt {
 
     /// What was slow for a candidate may have returned in the time that a call has: then only the program before it was
     /// shrunk is known to hang.
-    fn confirm_hang(
+    pub(super) fn confirm_hang(
         &self,
         seat: &mut Seat<'_>,
         best: &mut Sighting,

@@ -23,7 +23,7 @@ const SURE: u32 = 3;
 const FEWEST: u32 = 2;
 const MOST: u32 = 30;
 /// Programs of more operations than this are not looked at closely: it would keep threads apart.
-const CLOSE: u64 = 512;
+pub(super) const CLOSE: u64 = 512;
 /// The part of the time in which it is found out how often it shows, and again at the end: one in so many.
 const COUNTING: u32 = 5;
 
@@ -119,13 +119,17 @@ pub(super) fn is_hang(finding: &Finding) -> bool {
 
 impl Hunt {
     /// What the program shows, if it is what is looked for.
-    fn finds(&self, seat: &mut Seat<'_>, program: &Program) -> Result<Option<Finding>, CheckError> {
+    pub(super) fn finds(
+        &self,
+        seat: &mut Seat<'_>,
+        program: &Program,
+    ) -> Result<Option<Finding>, CheckError> {
         let (found, _) = self.attempt(seat, program, true, PATIENCE)?;
         Ok(found.filter(|found| self.is_it(found, program)))
     }
 
     /// In how many runs the program shows it, of as many as there is time for.
-    fn count(
+    pub(super) fn count(
         &self,
         seat: &mut Seat<'_>,
         program: &Program,

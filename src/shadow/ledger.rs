@@ -40,6 +40,7 @@ pub enum Choice {
     ForkRefused,
     ThreadsRefused,
     StackRefused,
+    CancellationRefused,
     NoProcRefused,
     ExitRefused,
     HandlerRefused,
