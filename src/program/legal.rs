@@ -85,6 +85,11 @@ pub enum Illegal {
         "a repeat covers operations of one thread, or from the main thread everything from `thread` to `join`"
     )]
     RepeatThreads,
+    /// A repetition that would create threads while memory is short, as the first round did not.
+    #[error(
+        "the repeated operations leave memory short, or give it back, so that their threads would not begin as they did: set the limit before them, or lift it among them"
+    )]
+    RepeatWhileShort,
     /// A number that no thread has.
     #[error("threads are numbered from 1 to {MAX_THREADS}; `join` goes back to the main one")]
     ThreadNumber,
@@ -231,8 +236,8 @@ pub struct Checker {
     sampled: bool,
     /// The circumstances admitted.
     under: Vec<Condition>,
-    /// What a parent waits with while a child is at work.
-    at_fork: Option<Vec<Holds>>,
+    /// What a parent waits with while a child is at work: its slots, and whether it has allocated.
+    at_fork: Option<(Vec<Holds>, bool)>,
     /// The operations admitted since the last repetition, which is how far the next may reach back.
     since_repeat: usize,
     /// Which admitted operations were a realloc of an empty slot, ascending.
@@ -319,10 +324,16 @@ impl Threads {
         let start = before.len() - length;
         let first = before[start..].iter().position(|op| op.call.switches());
         let whole = first.is_some_and(|at| self.sections.binary_search(&(start + at)).is_ok());
-        if self.current == 0 && whole {
+        if self.current != 0 || !whole {
+            return Err(Illegal::RepeatThreads);
+        }
+        let last = |call| before[..start].iter().rfind(|op| op.call == call);
+        let short_before =
+            [Call::Limit, Call::FailSyscall].map(|call| last(call).is_some_and(|op| op.a != 0));
+        if short_before == self.short {
             Ok(())
         } else {
-            Err(Illegal::RepeatThreads)
+            Err(Illegal::RepeatWhileShort)
         }
     }
 }
@@ -368,8 +379,8 @@ impl Checker {
             Call::Under => self
                 .under
                 .extend(Under::of(op).map(|under| under.condition)),
-            Call::Fork => self.at_fork = Some(self.slots.clone()),
-            Call::Wait => self.slots = self.at_fork.take().unwrap_or_default(),
+            Call::Fork => self.at_fork = Some((self.slots.clone(), self.allocated)),
+            Call::Wait => (self.slots, self.allocated) = self.at_fork.take().unwrap_or_default(),
             _ => {}
         }
         if op.slot == NO_SLOT {

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::op::{Call, NO_SLOT, Op, Program, Slot};
+use super::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use super::seeded::SplitMix;
 use super::vocabulary::Vocabulary;
 use crate::spec::RuleId;
@@ -98,10 +98,27 @@ impl Program {
         self.ops.iter().any(|op| op.call == Call::Thread)
     }
 
-    /// The same operations, all made by the main thread.
+    /// The same operations, all made by the main thread. What the main thread was expected to do as it did before is
+    /// expected no more where it would be compared with what was another thread's.
     #[must_use]
     pub fn without_threads(&self) -> Program {
         let mut program = self.clone();
+        let whose = whose(&self.ops);
+        for (index, op) in program.ops.iter_mut().enumerate() {
+            let same = |it: &Op| match op.expect {
+                Expect::AsBefore if op.call != Call::Bounded => {
+                    it.call.allocates() || it.call.reallocates()
+                }
+                Expect::AsEarlier => it.asks_the_same(op),
+                _ => false,
+            };
+            // A child's are its own.
+            let counts = |at: usize| !self.is_in_child(at) || self.is_in_child(index);
+            let compared = (0..index).rfind(|&at| same(&self.ops[at]) && counts(at));
+            if compared.is_some_and(|at| whose[at].thread != 0) {
+                op.expect = Expect::Any;
+            }
+        }
         let alone = |op: &Op| !op.call.switches() && op.call != Call::Schedule;
         program.ops.retain(alone);
         // A repetition over sections reaches back less far now.

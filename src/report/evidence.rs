@@ -319,6 +319,7 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
         }
         (Moment::Verify, Some(op)) if op.slot != NO_SLOT => format!("p{} can be read", op.slot),
         (Moment::Verify, _) => "live blocks can be read".into(),
+        (Moment::Ending, _) => "the thread ends, and the process goes on".into(),
         _ => "the process goes on".into(),
     };
     let mut found = match death {

@@ -259,7 +259,7 @@ impl<'a> Campaign<'a> {
             campaign: self,
             worker,
         };
-        while Instant::now() < self.budget.deadline() && !self.failed() {
+        while Instant::now() < self.budget.deadline() && !self.failed() && !self.is_answered() {
             let Some((index, item)) = self.next_item() else {
                 return;
             };
@@ -300,6 +300,12 @@ impl<'a> Campaign<'a> {
         Some((next.index - 1, item))
     }
 
+    /// Whether a program given by the user has shown what is wrong.
+    fn is_answered(&self) -> bool {
+        let found = |known: &Known| !known.cases.is_empty();
+        self.plan.is_given() && self.known.lock().is_ok_and(|known| found(&known))
+    }
+
     fn failed(&self) -> bool {
         self.known.lock().is_ok_and(|known| known.error.is_some())
     }
@@ -314,15 +320,15 @@ impl<'a> Campaign<'a> {
         self.known.lock().map_or(Muted::NONE, |known| known.muted)
     }
 
-    /// Whether the finding is news. If so it is muted for everybody from here on.
-    fn claim(&self, finding: &Finding, call: Call) -> bool {
+    /// Whether a finding of this rule is news. If so it is muted for everybody from here on.
+    fn claim(&self, rule: RuleId, call: Call) -> bool {
         let Ok(mut known) = self.known.lock() else {
             return false;
         };
-        if known.muted.contains(finding.rule, call) {
+        if known.muted.contains(rule, call) {
             return false;
         }
-        known.mute(finding.rule, call);
+        known.mute(rule, call);
         true
     }
 
@@ -447,11 +453,17 @@ impl Seat<'_> {
             if self.is_known_death(&item.program, &finding, run.resized, &muted) {
                 return Ok(failed);
             }
-            let call = cause(finding.rule, op.map(|op| op.call));
-            if !self.campaign.rules.contains(finding.rule) || !self.campaign.claim(&finding, call) {
+            // Which rule harm breaks that threads come to is not known before they are looked into.
+            let of_threads = item.program.has_threads() && finding.evidence.is_harm();
+            let rule = match of_threads {
+                true => provisional(&item.program),
+                false => finding.rule,
+            };
+            let call = cause(rule, op.map(|op| op.call));
+            if !self.campaign.rules.contains(rule) || !self.campaign.claim(rule, call) {
                 return Ok(failed);
             }
-            let raw = (finding.rule, call);
+            let raw = (rule, call);
             let case = investigate::investigate(self, item, finding)?;
             if self.campaign.rules.contains(case.finding.rule) && !is_as_without(raw.0, &case) {
                 self.campaign.keep(index, case, raw);
@@ -496,7 +508,7 @@ impl Seat<'_> {
     /// When the harness failed in the worker.
     pub fn finding(&self, program: &Program, run: &Run) -> Result<Option<Finding>, CheckError> {
         let last = program.ops.len().saturating_sub(1);
-        let finding = match &run.end {
+        Ok(match &run.end {
             End::Told(Ended::Broken(finding)) => Some(Finding {
                 op_index: finding.op_index.min(last),
                 ..finding.clone()
@@ -541,16 +553,7 @@ impl Seat<'_> {
                     },
                 })
             }
-        };
-        let of_threads = |finding: &Finding| program.has_threads() && finding.evidence.is_harm();
-        Ok(finding.map(|finding| Finding {
-            rule: if of_threads(&finding) {
-                provisional(program)
-            } else {
-                finding.rule
-            },
-            ..finding
-        }))
+        })
     }
 
     /// Runs an item's program.

@@ -8,6 +8,7 @@ use super::learn::Learned;
 use super::misuse;
 use super::pairs;
 use super::plan::{Item, Plan, is_fresh};
+use super::races::RUNS;
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Operator, Program, Vocabulary};
@@ -76,7 +77,7 @@ pub fn check(
     finish(options, started, &profile, rules, launched, &plan, tell)
 }
 
-/// Runs one program.
+/// Runs one program; one with threads until it shows something, a hundred times at most.
 ///
 /// # Errors
 ///
@@ -115,7 +116,12 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
         });
     }
     let once = program.rule == Some(RuleId::FirstCallAny) || is_fresh(program);
-    let plan = Plan::of(Item::given(program.clone(), once));
+    let item = Item::given(program.clone(), once);
+    // What threads do shows in some runs.
+    let plan = match program.has_threads() || program.is_among_threads() {
+        true => Plan::again(item, RUNS),
+        false => Plan::of(item),
+    };
     finish(
         options,
         started,
@@ -302,7 +308,8 @@ fn finish(
         started,
         time: options.time,
         ops: options.ops,
-        jobs: options.jobs,
+        // One run after another, so that none is in the way of what another has found.
+        jobs: if plan.is_given() { 1 } else { options.jobs },
     };
     let outcome =
         Campaign::new(&launch, seen(&rules, kin.as_ref()), plan, budget).run(worker, tell)?;
@@ -319,11 +326,21 @@ fn finish(
             millis: options.time.as_millis(),
         });
     }
+    if plan.is_given() && plan.runs() > 1 && cases.is_empty() {
+        info.notes
+            .push(format!("the program showed nothing in {workers} runs"));
+    }
     if cut_short && plan.is_given() {
         info.notes
             .push("the program was cut short: give it more time with --time".into());
     }
     info.notes.extend(told_of(totals.interception()));
+    if totals.noted(Choice::ThreadNotCreated) {
+        info.notes.push(
+            "a thread was refused: what comes after that in its program was not put to the test"
+                .into(),
+        );
+    }
     cases.extend(library_cases(&info, &rules, &said));
     let harmful = drop_followers(&mut cases);
     drop_races(&mut cases);
@@ -431,7 +448,9 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
     let found = all
         .into_iter()
         .find(|(choice, rules, _)| rules.contains(&rule) && totals.noted(*choice));
-    found.map(|(.., what)| what)
+    let threads = is_about_threads(rule) && totals.noted(Choice::ThreadNotCreated);
+    let threads = threads.then_some("other threads");
+    found.map(|(.., what)| what).or(threads)
 }
 
 /// What became of system calls that failed on purpose, in words.

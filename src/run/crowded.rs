@@ -4,9 +4,9 @@
 
 use super::CheckError;
 use super::campaign::Seat;
-use super::investigate::{self, Hunt, Kind, LEAST, SHARE, Sighting};
+use super::investigate::{self, Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
 use super::plan::Item;
-use super::races::{CLOSE, is_hang};
+use super::races::{CLOSE, is_hang, patience};
 use crate::program::{Call, Condition, Under};
 use crate::shadow::{Case, Finding};
 use crate::spec::RuleId;
@@ -39,6 +39,7 @@ pub(super) fn investigate(
         },
         until: (started + time).min(budget.latest().max(started + LEAST)),
         tries: TRIES,
+        patience: patience(seat, &finding),
         close: CLOSE,
     };
     let without = |calls: &[Call], threads: bool| {
@@ -69,18 +70,23 @@ pub(super) fn investigate(
     }
     let mut shown = None;
     if reproduced {
+        let pinned = (best.program.clone(), best.finding.clone());
         hunt.tries = TRIES;
-        let pinned = Sighting {
-            program: best.program.clone(),
-            finding: best.finding.clone(),
-            run: None,
-        };
+        hunt.patience = PATIENCE;
         hunt.shrink(seat, &mut best)?;
-        hunt.confirm_hang(seat, &mut best, pinned)?;
+        hunt.patience = patience(seat, &best.finding);
+        let latest = budget.latest().max(Instant::now() + LEAST);
+        let mut count = |program: &_| hunt.count(seat, program, RUNS, latest);
+        let mut counted = count(&best.program)?;
+        if counted.times == 0 {
+            // What was accepted may have been luck, or slow in the case of a call that hangs.
+            (best.program, best.finding) = pinned;
+            best.run = None;
+            counted = count(&best.program)?;
+        }
         let rule = best.program.circumstance_at(best.finding.op_index);
         best.finding.rule = rule.unwrap_or(RuleId::ThreadSafe);
-        hunt.until = hunt.until.max(Instant::now() + LEAST);
-        shown = Some(hunt.count(seat, &best.program, RUNS)?);
+        shown = Some(counted);
     }
     Ok(best.into_case(item, reproduced, shown))
 }

@@ -374,8 +374,9 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
     }
 
+    /// Makes one operation; says whether it called the subject.
     #[inline]
-    pub(super) fn step(&mut self, index: usize, op: &Op) -> Result<(), Cut> {
+    pub(super) fn step(&mut self, index: usize, op: &Op) -> Result<bool, Cut> {
         self.until_clock -= 1;
         if self.until_clock == 0 {
             self.until_clock = CLOCK;
@@ -387,11 +388,12 @@ impl<'l, S: Subject> Executor<'l, S> {
             if self.away.is_none() {
                 self.shadow.skip(op);
             }
-            return Ok(());
+            return Ok(false);
         }
         self.ledger.begin(index);
         if op.call.entry_point().is_none() {
-            return Ok(self.direct(index, op)?);
+            self.direct(index, op)?;
+            return Ok(false);
         }
         let request = self.shadow.request(op);
         self.shadow.prepare(index, op, &request)?;
@@ -424,7 +426,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         } else if self.unseen {
             self.shadow.audit_unseen(index, op, &request, &reply)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether a system call failed on purpose during the call, of which a note is made.

@@ -225,6 +225,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         kind,
         until: until.checked_sub(time / ATTRIBUTION).unwrap_or(until),
         tries: 1,
+        patience: PATIENCE,
         close: CLOSE,
     };
     let mut best = Sighting {
@@ -333,6 +334,8 @@ pub(super) struct Hunt {
     pub until: Instant,
     /// How often a candidate is run before it is given up: more than once where it does not show the finding every time.
     pub tries: u32,
+    /// How long a call may take in a candidate.
+    pub patience: Duration,
     /// Programs of at most so many operations are looked at closely.
     pub close: u64,
 }
@@ -369,6 +372,8 @@ impl Hunt {
                 let call = program.ops.get(finding.op_index).map(|op| plain(op.call));
                 Kind::laid(finding, call) == kind
             }
+            // Among threads what is slow is no sign of what kills.
+            Kind::Death(_) if program.has_threads() && races::is_hang(finding) => false,
             kind => Kind::of(finding, program) == kind,
         }
     }
@@ -414,7 +419,7 @@ impl Hunt {
         if heaviest(&candidate) > heaviest(&best.program).max(HEAVY) {
             return Ok(false);
         }
-        let (found, run) = self.attempt(seat, &candidate, true, PATIENCE)?;
+        let (found, run) = self.attempt(seat, &candidate, true, self.patience)?;
         match found {
             Some(finding) if self.is_it(&finding, &candidate) => {
                 *best = Sighting {
@@ -460,7 +465,7 @@ impl Hunt {
 
     /// What was slow for a candidate may have returned in the time that a call has: then only the program before it was
     /// shrunk is known to hang.
-    pub(super) fn confirm_hang(
+    fn confirm_hang(
         &self,
         seat: &mut Seat<'_>,
         best: &mut Sighting,
@@ -570,7 +575,7 @@ impl Hunt {
         let plain = |op: &Op| !op.call.takes_alignment() && !op.call.reallocates();
         let general = rule == RuleId::CallReturns && best.program.ops.iter().all(plain);
         let dies = |hunt: &Hunt, seat: &mut Seat<'_>, program: &Program, stores: bool| {
-            let (found, _) = hunt.attempt(seat, program, stores, PATIENCE)?;
+            let (found, _) = hunt.attempt(seat, program, stores, hunt.patience)?;
             Ok::<bool, CheckError>(
                 found.is_some_and(|found| matches!(found.evidence, Evidence::Died { .. })),
             )

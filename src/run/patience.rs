@@ -93,7 +93,8 @@ impl Worker {
             let helped = stat.state != b'R'
                 && self.shared.ledger().interception().standing() == Standing::Works;
             let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
-            let in_call = self.shared.position().1 == Moment::Call;
+            let moment = self.shared.position().1;
+            let in_call = matches!(moment, Moment::Call | Moment::Ending);
             let late = process::now()
                 > if in_call {
                     limits.latest.max(limits.last)

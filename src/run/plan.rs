@@ -296,9 +296,23 @@ impl<'a> Plan<'a> {
         Plan::with(vec![item], None)
     }
 
+    /// A plan of one program, to be run so many times as long as nothing is found.
+    pub fn again(item: Item, times: u32) -> Plan<'static> {
+        Plan {
+            order: (0..times).map(|_| Turn::Item(0)).collect(),
+            items: vec![item],
+            random: None,
+        }
+    }
+
     /// Whether it is a program given by the user.
     pub fn is_given(&self) -> bool {
-        self.random.is_none() && self.items.len() == 1
+        self.items.iter().any(|item| item.given)
+    }
+
+    /// How many runs there are in it, beside random programs that fill the time.
+    pub fn runs(&self) -> usize {
+        self.order.len()
     }
 
     /// The item of this number; `None` beyond the last.

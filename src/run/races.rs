@@ -8,13 +8,15 @@ use super::CheckError;
 use super::campaign::Seat;
 use super::investigate::{self, Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
 use super::plan::Item;
-use crate::program::{Call, NO_SLOT, Op, Program};
-use crate::shadow::{Case, Death, Evidence, Finding, Shown, attribute_threads};
+use crate::program::{Call, Op, Program};
+use crate::shadow::{Case, Death, Evidence, Finding, Moment, Shown, attribute_threads};
 use crate::spec::RuleId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs from which it is told how often a program shows a race.
-const RUNS: u32 = 100;
+pub(super) const RUNS: u32 = 100;
+/// Of these so many are made though the time for the finding is over, as long as there is time for the check.
+const FEWEST_RUNS: u32 = 20;
 /// Runs after which a race that has not shown again is given up.
 const PATIENT: u32 = 60;
 /// A candidate is run until it has had this many times as many runs as it takes on average.
@@ -38,16 +40,18 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     let time = (budget.time / SHARE).max(LEAST);
     let until = (started + time).min(budget.latest().max(started + LEAST));
     let harm = finding.evidence.is_harm();
-    let hangs = is_hang(&finding);
     let mut hunt = Hunt {
         once: false,
         kind: if harm {
-            Kind::Harm { hangs }
+            Kind::Harm {
+                hangs: is_hang(&finding),
+            }
         } else {
             Kind::of(&finding, &item.program)
         },
         until,
         tries: 1,
+        patience: patience(seat, &finding),
         close: CLOSE,
     };
     let alone = item.program.without_threads();
@@ -64,46 +68,88 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     };
     hunt.tries = FEWEST;
     let in_order = hunt.accept(seat, &mut best, item.program.in_order())?;
-    let reproduced = if in_order {
-        hunt.kind = match best.finding.evidence {
-            Evidence::Contents { .. } => Kind::Damage,
-            // Which rule it breaks is not known yet, so nothing is to be told apart by that.
-            Evidence::Foreign { .. } | Evidence::BadAddress { .. } => hunt.kind,
-            _ => Kind::of(&best.finding, &best.program),
-        };
-        true
+    let counting = Instant::now();
+    let first = if in_order {
+        hunt.kind = kind_in_order(&best.finding, &best.program, hunt.kind);
+        hunt.until = counting;
+        hunt.count(seat, &best.program, 1, counting)?
     } else {
         hunt.until = started + time / COUNTING;
-        let first = hunt.count(seat, &best.program, PATIENT)?;
-        hunt.tries = match first.times {
-            0 => MOST,
-            times => (SURE * first.of / times).clamp(FEWEST, MOST),
-        };
-        first.times > 0
+        hunt.count(seat, &best.program, PATIENT, hunt.until)?
     };
-    let mut shown = None;
+    let each = counting.elapsed() / first.of;
+    let mut reproduced = in_order || first.times > 0;
+    let mut shown = first;
     if reproduced {
-        hunt.until = until - (time / COUNTING).min(until - started);
-        hunt.shrink(seat, &mut best)?;
-        hunt.until = until.max(Instant::now() + LEAST / 2);
-        if harm {
-            best.finding.rule = hunt.attribute_threads(seat, &best)?;
+        if !in_order {
+            hunt.tries = tries(first);
         }
-        shown = Some(hunt.count(seat, &best.program, RUNS)?);
+        let pinned = (best.program.clone(), best.finding.clone());
+        hunt.until = until - reserve(time, each).min(until.saturating_duration_since(started));
+        hunt.patience = PATIENCE;
+        hunt.shrink(seat, &mut best)?;
+        hunt.patience = patience(seat, &best.finding);
+        hunt.until = until.max(Instant::now() + LEAST / 2);
+        let latest = hunt.until.max(budget.latest());
+        shown = hunt.count(seat, &best.program, RUNS, latest)?;
+        if shown.times == 0 {
+            // What was accepted may have been luck, or slow in the case of a call that hangs.
+            let is_same = best.program == pinned.0;
+            (best.program, best.finding) = pinned;
+            best.run = None;
+            hunt.patience = patience(seat, &best.finding);
+            shown = match is_same {
+                true => first.and(shown),
+                false => first.and(hunt.count(seat, &best.program, FEWEST_RUNS, latest)?),
+            };
+            reproduced = shown.times > 0;
+        }
     }
-    let (outcomes, live) = best
-        .run
-        .map(|run| (run.outcomes, run.live))
-        .unwrap_or_default();
-    Ok(Case {
-        finding: best.finding,
-        program: best.program,
-        outcomes,
-        live,
-        phase: item.phase.clone(),
-        reproduced,
-        shown,
-    })
+    if harm {
+        hunt.until = hunt.until.max(Instant::now() + LEAST / 2);
+        best.finding.rule = match reproduced {
+            true => hunt.attribute_threads(seat, &best)?,
+            // Nothing is known of it but that threads were at work at once.
+            false => attribute_threads(&best.finding, &best.program, false, &seat.rules()),
+        };
+    }
+    Ok(best.into_case(item, reproduced, Some(shown)))
+}
+
+/// How long a call may take where it decides what becomes of the finding. That a call hangs is believed after all the time
+/// that a call has, or every slow one would be taken for one; other harm does not need it.
+pub(super) fn patience(seat: &Seat<'_>, finding: &Finding) -> Duration {
+    match is_hang(finding) {
+        true => seat.patience(),
+        false => PATIENCE,
+    }
+}
+
+/// What a candidate must show where one operation follows the other. Which rule it breaks is not known yet, so nothing is
+/// told apart by that.
+fn kind_in_order(finding: &Finding, program: &Program, harm: Kind) -> Kind {
+    match finding.evidence {
+        Evidence::Contents { .. } => Kind::Damage,
+        Evidence::Overlap { .. } => Kind::Overlap,
+        Evidence::Died {
+            moment: Moment::Call,
+            ..
+        } if !is_hang(finding) => Kind::of(finding, program),
+        _ => harm,
+    }
+}
+
+/// How often a candidate is run before it is given up, where the program before it showed what it shows so often.
+fn tries(shown: Shown) -> u32 {
+    match shown.times {
+        0 => MOST,
+        times => (SURE * shown.of / times).clamp(FEWEST, MOST),
+    }
+}
+
+/// The part of the time for a finding that is kept for counting how often it shows, where a run takes `each`.
+fn reserve(time: Duration, each: Duration) -> Duration {
+    (each * FEWEST_RUNS).clamp(time / COUNTING, time / 2)
 }
 
 /// Whether a call did not return: on a busy machine that may be for want of time, and is no other harm's sign.
@@ -124,20 +170,29 @@ impl Hunt {
         seat: &mut Seat<'_>,
         program: &Program,
     ) -> Result<Option<Finding>, CheckError> {
-        let (found, _) = self.attempt(seat, program, true, PATIENCE)?;
+        let (found, _) = self.attempt(seat, program, true, self.patience)?;
         Ok(found.filter(|found| self.is_it(found, program)))
     }
 
-    /// In how many runs the program shows it, of as many as there is time for.
+    /// In how many runs the program shows it, of as many as there is time for: once at least, and a few times more if that
+    /// can be until `latest`.
     pub(super) fn count(
         &self,
         seat: &mut Seat<'_>,
         program: &Program,
         runs: u32,
+        latest: Instant,
     ) -> Result<Shown, CheckError> {
         let once = Hunt { tries: 1, ..*self };
         let mut shown = Shown { times: 0, of: 0 };
-        while shown.of < runs && (shown.of == 0 || Instant::now() < self.until) {
+        while shown.of < runs {
+            let end = match shown.of {
+                ..FEWEST_RUNS => latest.max(self.until),
+                _ => self.until,
+            };
+            if shown.of > 0 && Instant::now() >= end {
+                break;
+            }
             shown.of += 1;
             shown.times += u32::from(once.finds(seat, program)?.is_some());
         }
@@ -160,23 +215,88 @@ impl Hunt {
         // What a thread cannot do after another call either has nothing to do with the first one.
         let slot = best.program.slots() as u32;
         let mut later = best.program.clone();
-        later
-            .ops
-            .insert(best.finding.op_index, Op::new(Call::Malloc, slot, 16, 0));
-        if self.finds(seat, &later)?.is_none() {
-            return Ok(rule);
-        }
-        let foreign = |op: &Op| op.slot != NO_SLOT && !op.call.allocates();
-        let guilty = best.program.ops.get(best.finding.op_index);
-        let rule = if guilty.is_some_and(foreign) {
-            RuleId::XthreadFree
-        } else {
-            RuleId::ThreadSafe
+        let before = Op::new(Call::Malloc, slot, 16, 0);
+        later.ops.insert(best.finding.op_index, before);
+        let later_finding = Finding {
+            op_index: best.finding.op_index + 1,
+            ..best.finding.clone()
         };
-        Ok(if rules.contains(rule) {
-            rule
-        } else {
-            RuleId::ThreadSafe
+        Ok(match self.finds(seat, &later)? {
+            Some(_) => attribute_threads(&later_finding, &later, in_order, &rules),
+            None => rule,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::NO_SLOT;
+
+    fn died(death: Death, moment: Moment) -> Finding {
+        Finding {
+            rule: RuleId::CallReturns,
+            op_index: 1,
+            evidence: Evidence::Died {
+                death,
+                moment,
+                said: String::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn candidates_are_run_the_more_often_the_rarer_it_shows() {
+        let tries = |times, of| tries(Shown { times, of });
+        assert_eq!(tries(60, 60), SURE);
+        assert_eq!(tries(20, 60), 3 * SURE);
+        assert_eq!([tries(1, 60), tries(0, 60)], [MOST; 2]);
+        assert_eq!(tries(1, 1), SURE);
+    }
+
+    #[test]
+    fn time_is_kept_for_counting() {
+        let millis = Duration::from_millis;
+        let time = millis(1000);
+        assert_eq!(reserve(time, millis(1)), millis(200));
+        assert_eq!(reserve(time, millis(20)), millis(400));
+        assert_eq!(reserve(time, millis(100)), millis(500));
+    }
+
+    #[test]
+    fn a_call_that_hangs_is_told_from_all_other_harm() {
+        let ops = [
+            Op::new(Call::Thread, NO_SLOT, 1, 0),
+            Op::new(Call::Malloc, 0, 1, 0),
+        ];
+        let program = Program {
+            rule: None,
+            ops: ops.into(),
+        };
+        let hang = died(Death::Hang { millis: 400 }, Moment::Call);
+        let crash = died(
+            Death::Signal {
+                signal: libc::SIGSEGV,
+                address: None,
+            },
+            Moment::Call,
+        );
+        let hunt = |kind| Hunt {
+            once: false,
+            kind,
+            until: Instant::now(),
+            tries: 1,
+            patience: PATIENCE,
+            close: CLOSE,
+        };
+        for (harm, shows) in [(&hang, [true, false]), (&crash, [false, true])] {
+            let hangs = is_hang(harm);
+            let before = Kind::Harm { hangs };
+            let kind = kind_in_order(harm, &program, before);
+            for kind in [before, kind] {
+                let shown = [&hang, &crash].map(|it| hunt(kind).is_it(it, &program));
+                assert_eq!(shown, shows, "{harm:?}");
+            }
+        }
     }
 }

@@ -165,8 +165,9 @@ impl Shared {
         self.ledgers().map(Ledger::ops).sum()
     }
 
-    /// Where the run is, or where it ended: of several threads where the one is whose signal ended it, or else one that is
-    /// inside a call.
+    /// Where the run is, or where it ended: of several threads where the one is whose signal ended it; or else one that is
+    /// inside a call, or at work in another way; or else the first that may not have ended yet, which is the one that the
+    /// main thread waits for.
     pub fn position(&self) -> (usize, Moment) {
         self.ledger_at_work().position()
     }
@@ -178,7 +179,9 @@ impl Shared {
 
     fn ledger_at_work(&self) -> &Ledger {
         let signalled = self.page().signalled.load(Relaxed) as usize;
-        let busy = || self.ledgers().find(|it| it.position().1 == Moment::Call);
+        let at = |moment| self.ledgers().find(|it| it.position().1 == moment);
+        let moments = [Moment::Call, Moment::Touch, Moment::Verify, Moment::Ending];
+        let busy = || moments.into_iter().find_map(at);
         let signalled = signalled.checked_sub(1);
         let signalled = signalled.and_then(|place| self.thread_ledgers().get(place));
         signalled.or_else(busy).unwrap_or(self.ledger())
@@ -430,4 +433,32 @@ fn wait(word: &AtomicU32, value: u32, patience: Option<Duration>) {
 fn wake(word: &AtomicU32) {
     // SAFETY: as in `wait`.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_in_its_end_is_not_taken_for_one_in_a_call() {
+        let shared = Shared::create().expect("shared memory");
+        let [first, second, third, ..] = shared.thread_ledgers() else {
+            panic!("there are several threads");
+        };
+        let at = |ledger: &Ledger, index, moment| {
+            ledger.begin(index);
+            ledger.enter(moment);
+        };
+        at(first, 1, Moment::Ending);
+        at(second, 2, Moment::Ending);
+        assert_eq!(shared.position(), (1, Moment::Ending));
+        at(third, 3, Moment::Verify);
+        assert_eq!(shared.position(), (3, Moment::Verify));
+        at(third, 4, Moment::Call);
+        assert_eq!(shared.position(), (4, Moment::Call));
+        // One has been joined, and another still ends.
+        at(third, 5, Moment::Idle);
+        first.enter(Moment::Idle);
+        assert_eq!(shared.position(), (2, Moment::Ending));
+    }
 }

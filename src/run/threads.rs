@@ -7,7 +7,7 @@
 use super::executor::{Cut, Executor};
 use super::process;
 use crate::program::{Call, Op, Schedule, Section, SplitMix, Step};
-use crate::shadow::{Evidence, Finding, Moment, Stop};
+use crate::shadow::{Choice, Evidence, Finding, Moment, Stop};
 use crate::spec::RuleId;
 use crate::subject::Subject;
 use std::any::Any;
@@ -35,6 +35,29 @@ struct Stage<'a> {
     schedule: Schedule,
     /// The key of the data whose destructor makes operations, if there are such.
     key: Option<libc::pthread_key_t>,
+}
+
+/// What the end of one thread says, least first: a finding is never lost to a thread that merely stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Stopped,
+    Abandoned,
+    OutOfTime,
+    Finding,
+    /// That two were given the same memory says more than what came of it.
+    Overlap,
+}
+
+impl Weight {
+    fn of(finding: Option<&Finding>, cut: &Cut) -> Weight {
+        match (finding.map(|finding| &finding.evidence), cut) {
+            (Some(Evidence::Overlap { .. }), _) => Weight::Overlap,
+            (Some(_), _) => Weight::Finding,
+            (None, Cut::OutOfTime) => Weight::OutOfTime,
+            (None, Cut::Stop(_)) => Weight::Abandoned,
+            (None, Cut::Stopped) => Weight::Stopped,
+        }
+    }
 }
 
 /// One thread of a section.
@@ -96,10 +119,9 @@ impl<'l, S: Subject> Executor<'l, S> {
                 .collect(),
             stop: AtomicBool::new(false),
             schedule: self.schedule,
-            key: if in_destructor {
-                Some(new_key::<S>()?)
-            } else {
-                None
+            key: match in_destructor {
+                true => Some(self.new_key()?),
+                false => None,
             },
         };
         let mut actors = Vec::new();
@@ -132,6 +154,19 @@ impl<'l, S: Subject> Executor<'l, S> {
         self.conclude(actors, all)
     }
 
+    /// A key of thread-specific data whose destructor goes on with the program.
+    fn new_key(&self) -> Result<libc::pthread_key_t, Cut> {
+        let mut key = 0;
+        // SAFETY: the variable is ours. The destructor is called with what `Actor::come_back` has stored.
+        match unsafe { libc::pthread_key_create(&raw mut key, Some(at_exit::<S>)) } {
+            0 => Ok(key),
+            _ => {
+                self.ledger.note(Choice::ThreadNotCreated);
+                Err(Stop::Abandoned.into())
+            }
+        }
+    }
+
     /// Whether all threads could be created.
     fn create_and_join(&mut self, stage: &Stage<'_>, actors: &mut [Actor<'_, 'l, S>]) -> bool {
         let mut threads = Vec::with_capacity(actors.len());
@@ -145,6 +180,7 @@ impl<'l, S: Subject> Executor<'l, S> {
                 libc::pthread_create(&raw mut thread, ptr::null(), begin::<S>, actor)
             };
             if created != 0 {
+                self.ledger.note(Choice::ThreadNotCreated);
                 stage.stop.store(true, Release);
                 break;
             }
@@ -152,9 +188,10 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
         self.ledger.enter(Moment::Idle);
         stage.expected.store(threads.len(), Release);
-        for &thread in &threads {
+        for (&thread, actor) in threads.iter().zip(&*actors) {
             // SAFETY: created above, and joined once.
             unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+            actor.executor.ledger.enter(Moment::Idle);
         }
         threads.len() == actors.len()
     }
@@ -166,28 +203,18 @@ impl<'l, S: Subject> Executor<'l, S> {
         } else {
             Err(Stop::Abandoned.into())
         };
-        let mut best = (0, false);
+        let mut best = None;
         for mut actor in actors {
             if let Some(panic) = actor.panic {
                 resume_unwind(panic);
             }
-            actor.executor.ledger.enter(Moment::Idle);
             for step in actor.rounds.iter().flatten() {
                 let shadow = &actor.executor.shadow;
                 self.shadow.note_outcome(shadow, step.index);
             }
             if let Err(cut) = actor.ended {
                 let finding = actor.executor.shadow.take_finding();
-                // That two were given the same memory says more than what came of it.
-                let overlap = |it: &Finding| matches!(it.evidence, Evidence::Overlap { .. });
-                // A finding is never lost to a thread that merely stopped.
-                let weight = match (&finding, &cut) {
-                    (Some(found), _) if overlap(found) => 4,
-                    (Some(_), _) => 3,
-                    (None, Cut::OutOfTime) => 2,
-                    (None, _) => 1,
-                };
-                let weight = (weight, actor.first);
+                let weight = Some((Weight::of(finding.as_ref(), &cut), actor.first));
                 if weight > best {
                     best = weight;
                     result = Err(cut);
@@ -199,16 +226,6 @@ impl<'l, S: Subject> Executor<'l, S> {
             actor.executor.shadow.give_all();
         }
         result
-    }
-}
-
-/// A key of thread-specific data whose destructor goes on with the program.
-fn new_key<S: Subject>() -> Result<libc::pthread_key_t, Cut> {
-    let mut key = 0;
-    // SAFETY: the variable is ours. The destructor is called with what `Actor::perform` has stored.
-    match unsafe { libc::pthread_key_create(&raw mut key, Some(at_exit::<S>)) } {
-        0 => Ok(key),
-        _ => Err(Stop::Abandoned.into()),
     }
 }
 
@@ -254,7 +271,7 @@ impl<S: Subject> Actor<'_, '_, S> {
         }
         self.executor.subject.leave();
         // What the subject does where threads end is yet to come.
-        self.executor.ledger.enter(Moment::Call);
+        self.executor.ledger.enter(Moment::Ending);
         Ok(())
     }
 
@@ -272,7 +289,7 @@ impl<S: Subject> Actor<'_, '_, S> {
         {
             self.come_back(key);
         }
-        self.executor.ledger.enter(Moment::Call);
+        self.executor.ledger.enter(Moment::Ending);
         Ok(())
     }
 
@@ -317,16 +334,14 @@ impl<S: Subject> Actor<'_, '_, S> {
         if matches!(self.stage.schedule, Schedule::Shaken(_)) {
             self.shake();
         }
-        self.executor.step(index, op)?;
-        self.count(op);
+        if self.executor.step(index, op)? {
+            self.count(op);
+        }
         Ok(())
     }
 
-    /// Counts what the operation was an exercise of, because it was made by one of several threads.
+    /// Counts what a call was an exercise of, because it was made by one of several threads.
     fn count(&mut self, op: &Op) {
-        if op.call.entry_point().is_none() {
-            return;
-        }
         let count = |rule| self.executor.ledger.count(rule);
         if !std::mem::replace(&mut self.called, true) {
             count(RuleId::XthreadReallocFirst);
@@ -390,4 +405,99 @@ fn nap(nanoseconds: i64) {
     };
     // SAFETY: the structure is ours.
     unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{Program, Vocabulary, directed};
+    use crate::run::executor::Ending;
+    use crate::shadow::{Conduct, Ledger, Muted, Shadow};
+    use crate::subject::threaded::Threaded;
+
+    const ALL: [RuleId; 3] = [
+        RuleId::ThreadSafe,
+        RuleId::XthreadReallocFirst,
+        RuleId::TsdDestructor,
+    ];
+
+    /// How a program ends on the sound allocator for threads, and how often the rules were exercised.
+    fn run(program: &Program) -> (Ending, [u64; 3]) {
+        let ledger = Ledger::new();
+        let ledgers: Vec<Ledger> = (0..8).map(|_| Ledger::new()).collect();
+        let conduct = Conduct {
+            rules: RuleId::ALL.iter().copied().collect(),
+            muted: Muted::NONE,
+            stores: true,
+            closely: false,
+        };
+        let shadow = Shadow::new(&ledger, conduct).expect("address space for a shadow");
+        let executor = Executor::new(Threaded::new(None), shadow, &ledger, u64::MAX);
+        let ending = executor.with_ledgers(&ledgers).run(program);
+        let checks = ALL.map(|rule| ledgers.iter().map(|ledger| ledger.checks(rule)).sum());
+        (ending, checks)
+    }
+
+    fn program(lines: &str) -> Program {
+        Program::parse(&format!("# allocspec trace 1\n{lines}")).expect(lines)
+    }
+
+    #[test]
+    fn only_calls_that_were_made_are_exercises() {
+        let huge = u64::MAX / 2;
+        let lines = format!(
+            "thread 1\np0 = malloc {huge}\nfree p0\nat exit\np1 = malloc {huge}\nfree p1\nthread 2\nsweep"
+        );
+        let (ending, checks) = run(&program(&lines));
+        assert!(matches!(ending, Ending::Finished), "{ending:?}");
+        assert_eq!(checks, [2, 1, 1]);
+        let (_, checks) = run(&program(&lines.replace(&huge.to_string(), "10")));
+        assert_eq!(checks, [4, 1, 2]);
+    }
+
+    #[test]
+    fn nothing_is_found_of_an_allocator_that_serves_threads() {
+        let vocabulary = Vocabulary {
+            threads: true,
+            max_live: 64 << 20,
+            ..Vocabulary::default()
+        };
+        let mut all = [0; 3];
+        let programs = directed(&vocabulary, 1).into_iter();
+        for program in programs.filter(Program::has_threads) {
+            let (ending, checks) = run(&program);
+            assert!(matches!(ending, Ending::Finished), "{ending:?}\n{program}");
+            all.iter_mut().zip(checks).for_each(|(all, it)| *all += it);
+        }
+        assert!(all.iter().all(|&checks| checks > 0), "{all:?}");
+    }
+
+    #[test]
+    fn a_finding_is_never_lost_to_a_thread_that_stopped() {
+        let finding = |evidence| Finding {
+            rule: RuleId::Disjoint,
+            op_index: 0,
+            evidence,
+        };
+        let overlap = finding(Evidence::Overlap {
+            address: 16,
+            size: 1,
+            other: 0,
+            other_address: 16,
+            other_size: 1,
+        });
+        let other = finding(Evidence::BadAddress { address: 16 });
+        let ends = [
+            (None, Cut::Stopped),
+            (None, Cut::Stop(Stop::Abandoned)),
+            (None, Cut::OutOfTime),
+            (Some(&other), Cut::Stop(Stop::Broken)),
+            (Some(&overlap), Cut::Stop(Stop::Broken)),
+        ];
+        let weights = ends.map(|(finding, cut)| Weight::of(finding, &cut));
+        assert!(
+            weights.is_sorted_by(|less, more| less < more),
+            "{weights:?}"
+        );
+    }
 }

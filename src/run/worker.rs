@@ -146,7 +146,7 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
                 surviving_forks(Faulty::sound(variant))
             }),
             Some(Mutant::Threaded(fault)) => {
-                serve_built_in(calling, shared, move || Threaded::new(fault))
+                serve_built_in(calling, shared, move || Threaded::new(Some(fault)))
             }
             Some(Mutant::Reference(fault)) => {
                 serve_built_in(calling, shared, move || Reference::with_fault(fault))

@@ -18,6 +18,8 @@ pub enum Moment {
     Touch,
     /// Reading a live block.
     Verify,
+    /// Inside the subject, if at all, while a thread ends that has made its last operation.
+    Ending,
 }
 
 impl Moment {
@@ -27,6 +29,7 @@ impl Moment {
             1 => Moment::Call,
             2 => Moment::Touch,
             3 => Moment::Verify,
+            4 => Moment::Ending,
             _ => Moment::Idle,
         }
     }
@@ -322,6 +325,17 @@ pub struct Shown {
     pub times: u32,
     /// All runs.
     pub of: u32,
+}
+
+impl Shown {
+    /// In how many of these runs and of those.
+    #[must_use]
+    pub fn and(self, other: Shown) -> Shown {
+        Shown {
+            times: self.times + other.times,
+            of: self.of + other.of,
+        }
+    }
 }
 
 impl Case {

@@ -44,6 +44,7 @@ pub enum Choice {
     NoProcRefused,
     ExitRefused,
     HandlerRefused,
+    ThreadNotCreated,
 }
 
 /// The record of a run.

@@ -8,7 +8,7 @@ use super::block::{Block, Line};
 use super::ledger::Ledger;
 use super::model::{At, Checked, Shadow};
 use super::occupancy::Mark;
-use crate::program::{Op, Program, Slot};
+use crate::program::{MAX_THREADS, Op, Program, Slot};
 use crate::spec::RuleId;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,8 @@ pub(super) struct Common {
     exchange: Vec<Mutex<Block>>,
     /// Where the live block of each slot is, for other threads to look up when they are given memory that is taken.
     places: Vec<Place>,
+    /// The number of the last block that each thread made, of those in the sections before: no two of them hold the same.
+    born: [AtomicU64; MAX_THREADS as usize + 1],
 }
 
 /// The place of a live block. It is written by the thread that holds the block and may be read at any time.
@@ -40,6 +42,7 @@ impl Common {
         Common {
             exchange: (0..slots).map(|_| Mutex::new(Block::empty())).collect(),
             places: (0..slots).map(place).collect(),
+            born: std::array::from_fn(|number| AtomicU64::new(number as u64 * BLOCKS_EACH)),
         }
     }
 
@@ -83,7 +86,8 @@ impl<'l> Shadow<'l> {
         shadow.purpose = self.purpose;
         shadow.reserved = self.reserved.clone();
         shadow.thread = number as u8;
-        shadow.born = number * BLOCKS_EACH;
+        let common = self.common.as_ref();
+        shadow.born = common.map_or(0, |common| common.born[number as usize].load(Relaxed));
         shadow.outcomes = vec![Default::default(); self.outcomes.len()];
         shadow
     }
@@ -132,8 +136,11 @@ impl<'l> Shadow<'l> {
         self.verify(at, slot, &block, RuleId::ContentStable)
     }
 
-    /// Lets go of every block, where the thread ends before its part of the program does.
+    /// The thread has ended: lets go of every block, if it did before its part of the program was done.
     pub fn give_all(&mut self) {
+        if let Some(common) = &self.common {
+            common.born[usize::from(self.thread)].store(self.born, Relaxed);
+        }
         for slot in 0..self.blocks.len() {
             if self.blocks[slot].is_live() {
                 self.give(slot as Slot);
@@ -189,5 +196,42 @@ impl<'l> Shadow<'l> {
             (other != slot && block.overlaps(&theirs)).then_some((other, theirs))
         });
         found.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shadow::{Conduct, Muted};
+
+    fn conduct() -> Conduct {
+        Conduct {
+            rules: RuleId::ALL.iter().copied().collect(),
+            muted: Muted::NONE,
+            stores: false,
+            closely: false,
+        }
+    }
+
+    #[test]
+    fn blocks_of_one_section_hold_something_else_than_those_of_the_next() {
+        let ledger = Ledger::new();
+        let mut main = Shadow::new(&ledger, conduct()).expect("address space for a shadow");
+        let program = Program::parse("# allocspec trace 1\nthread 1\np0 = malloc 1");
+        main.begin(&program.expect("a program"));
+        let mut last = 0;
+        for _ in 0..3 {
+            let mut one = main.sibling(1, &ledger);
+            let mut other = main.sibling(2, &ledger);
+            assert!(one.born >= last && other.born > one.born + 1000);
+            one.born += 1000;
+            other.born += 1;
+            last = one.born;
+            one.give_all();
+            other.give_all();
+            drop((one, other));
+            main.rejoin();
+        }
+        assert_eq!(last, BLOCKS_EACH + 3000);
     }
 }

@@ -55,5 +55,52 @@ fn what_threads_show_is_shown_again_and_counted() {
     }
     let run = replayed("system");
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout
+            .contains("the program showed nothing in 100 runs"),
+        "{}",
+        run.stdout
+    );
     replayed("reference").assert_usage_error(&["one thread at a time", "`thread`"]);
+}
+
+#[test]
+fn what_shows_in_some_runs_is_shown_again_all_the_same() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/fails_in_some_processes") else {
+        return;
+    };
+    let trace = room.path("case.trace");
+    let text = "# allocspec trace 1\n# rule thread-safe\nthread 1\np0 = malloc 100\nfree p0\nthread 2\np1 = malloc 100\n\
+                free p1\n";
+    std::fs::write(&trace, text).expect("a trace in the room");
+    let words = [OsStr::new("replay"), trace.as_os_str(), library.as_os_str()];
+    let run = room.run(room.command(&words));
+    assert_eq!(run.status, Some(1), "{}{}", run.stdout, run.stderr);
+    let often = run.stdout.split("shows         in ").nth(1);
+    let often = often.and_then(|often| often.split(" runs of the program").next());
+    let (times, of) = often
+        .and_then(|often| often.split_once(" of "))
+        .expect("how often it shows");
+    let [times, of] = [times, of].map(|number| number.parse::<u32>().expect("a number"));
+    assert!(of >= 20 && times > 0 && times < of, "{times} of {of}");
+}
+
+#[test]
+fn a_thread_that_is_refused_is_no_pass() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/refuses_threads") else {
+        return;
+    };
+    let mut command = room.command(&["check", "--phase", "threads", "--time", "2s"]);
+    command.arg(&library);
+    let run = room.run(command);
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    for told in [
+        "a thread was refused",
+        "n/a   thread-safe",
+        "takes other threads, which cannot be had here",
+    ] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+    }
 }

@@ -255,10 +255,36 @@ fn threads_begin_and_end_in_the_main_thread() {
             "thread 1\np0 = malloc 1\nfree p0\njoin\nrepeat 2 x 3",
             "operations of one thread",
         ),
+        (
+            "thread 1\np0 = malloc 1\nfree p0\njoin\nlimit 1\nrepeat 2 x 5",
+            "leave memory short",
+        ),
+        (
+            "thread 1\np0 = malloc 1\nfree p0\njoin\nfail syscall any 1\nrepeat 2 x 5",
+            "leave memory short",
+        ),
+        (
+            "limit 1\np0 = malloc 1\nlimit none\nthread 1\nfree p0\njoin\np0 = malloc 1\nlimit 1\nrepeat 2 x 5",
+            "leave memory short",
+        ),
     ] {
         let said = said_of(illegal);
         assert!(said.contains(what), "{illegal}: {said}");
     }
+}
+
+#[test]
+fn memory_may_be_short_between_the_threads_of_a_repetition() {
+    for legal in [
+        "thread 1\np0 = malloc 1\nfree p0\njoin\nlimit 1\np1 = malloc 1\nfree p1\nlimit none\nrepeat 2 x 8",
+        "limit none\nthread 1\np0 = malloc 1\nfree p0\njoin\nrepeat 2 x 5",
+        "limit 1\nlimit none\nthread 1\np0 = malloc 1\nfree p0\njoin\nlimit 1\nrepeat 2 x 6",
+        "p0 = malloc 1\nlimit 1\nfree p0\nlimit none\nfork\np1 = malloc 1\nwait\np1 = malloc 1 expect as before",
+    ] {
+        assert_eq!(said_of(legal), "", "{legal}");
+    }
+    let childs = "fork\np0 = malloc 1\nwait\np1 = malloc 1 expect as before";
+    assert!(said_of(childs).contains("needs an allocation before"));
 }
 
 #[test]

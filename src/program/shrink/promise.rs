@@ -5,6 +5,7 @@
 //! they compare with. A candidate that broke such an expectation by its own doing would be taken for a proof.
 
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Slot};
+use crate::program::threads::Schedule;
 use crate::program::under::{Condition, Under};
 use std::collections::HashMap;
 
@@ -37,6 +38,9 @@ pub struct Promises {
     witnesses: Vec<(usize, usize)>,
     /// Whether other threads are at work, so that what breaks may take many attempts: repetitions stay.
     racing: bool,
+    /// Whether it is the last allocation of the main thread that something is compared with: whose an operation is stays
+    /// as it is, and so does what a child does.
+    compares: bool,
 }
 
 impl Promises {
@@ -58,6 +62,7 @@ impl Promises {
             fixed: Vec::new(),
             witnesses: Vec::new(),
             racing: ops.iter().any(races),
+            compares: has(|op| op.expect == Expect::AsBefore && op.call != Call::Bounded),
         };
         if freedom == Freedom::All {
             promises.fixed = ops.iter().map(|op| op.expect != Expect::Any).collect();
@@ -73,6 +78,8 @@ impl Promises {
     fn read(&mut self, ops: &[Op]) {
         let mut current: Vec<u32> = Vec::new();
         let (mut last_allocation, mut last_bound) = (None, None);
+        // The main thread is compared with itself, and so is a child and its parent.
+        let (mut thread, mut at_fork) = (0, None);
         let mut limited = false;
         // What was last asked for without a limit, for each request.
         let mut earlier = HashMap::new();
@@ -100,13 +107,17 @@ impl Promises {
             if matches!(op.expect, Expect::SamePointer | Expect::OtherPointer) {
                 compared.push(block);
             }
-            if op.call.allocates() || op.call.reallocates() {
+            if (op.call.allocates() || op.call.reallocates()) && thread == 0 {
                 last_allocation = Some(index);
                 if !limited {
                     earlier.insert(request, index);
                 }
             }
             match op.call {
+                Call::Thread => thread = op.a,
+                Call::Join => thread = 0,
+                Call::Fork => at_fork = Some((last_allocation, earlier.clone())),
+                Call::Wait => (last_allocation, earlier) = at_fork.take().unwrap_or_default(),
                 Call::Bounded => last_bound = Some(index),
                 Call::Limit | Call::FailSyscall => limited = op.a != 0,
                 _ => {}
@@ -161,8 +172,20 @@ impl Promises {
                 .zip(repeats)
                 .for_each(|(keep, repeats)| *keep |= repeats);
         }
+        let threads = |(op, keep): (&Op, &bool)| *keep && op.call == Call::Thread;
+        if ops.iter().zip(&*keep).any(threads) {
+            // What shows where one operation follows the other must go on to.
+            for (keep, op) in keep.iter_mut().zip(ops) {
+                *keep |= !is_end_cut && Schedule::of(op) == Some(Schedule::InOrder);
+            }
+        }
         if self.freedom == Freedom::All || is_end_cut {
             return;
+        }
+        if self.compares {
+            for (keep, op) in keep.iter_mut().zip(ops) {
+                *keep |= op.call.switches() || matches!(op.call, Call::Fork | Call::Wait);
+            }
         }
         let mut dropped = vec![false; self.needed.len()];
         self.drop_blocks(ops, keep, &mut dropped);

@@ -222,6 +222,50 @@ fn as_before_keeps_what_it_compares_with() {
 }
 
 #[test]
+fn the_main_thread_is_compared_with_itself_alone() {
+    let lines = "p0 = malloc 9223372036854775807\nthread 1\np1 = malloc 10\nfree p1\njoin\nfork\np1 = malloc 10\nwait\n\
+                 p2 = malloc 9223372036854775807 expect as before";
+    for program in reachable(lines) {
+        let mut own = true;
+        let mut last = None;
+        for op in &program.ops {
+            match op.call {
+                Call::Thread | Call::Fork => own = false,
+                Call::Join | Call::Wait => own = true,
+                _ => {}
+            }
+            if op.expect == Expect::AsBefore {
+                assert_eq!(last, Some(u64::MAX / 2), "{program}");
+            }
+            if own && op.call.allocates() {
+                last = op.size();
+            }
+        }
+    }
+    // What is compared with another one's allocation, once all are the main thread's, is compared with nothing.
+    let alone = parse(lines).without_threads();
+    assert!(alone.ops.iter().all(|op| op.expect == Expect::Any));
+    let fair =
+        parse("thread 1\np1 = malloc 10\njoin\np0 = malloc 1\np2 = malloc 1 expect as before");
+    let compared = fair.without_threads();
+    assert_eq!(compared.ops[2].expect, Expect::AsBefore);
+}
+
+#[test]
+fn threads_that_follow_one_another_go_on_to() {
+    let lines = "schedule in order\nthread 1\np0 = malloc 10\nthread 2\nfree p0\np1 = malloc 10\nthread 1\np2 = malloc 10";
+    let found = reachable(lines);
+    let has = |program: &Program, call| program.ops.iter().any(|op| op.call == call);
+    for program in &found {
+        let ordered = has(program, Call::Schedule);
+        assert!(ordered || !program.has_threads(), "{program}");
+    }
+    assert!(found.iter().any(|program| program.ops.len() <= 5));
+    let shaken = reachable(&lines.replace("in order", "shaken 7"));
+    assert!(shaken.iter().any(|program| !has(program, Call::Schedule)));
+}
+
+#[test]
 fn what_was_freed_for_an_expectation_stays_freed() {
     let lines = "limit 67108864\np0 = malloc 16777216\np1 = malloc 16777216\np2 = malloc 16777216\np3 = malloc 16777216\n\
                  sweep\nfree p1\np4 = malloc 16777216 expect pointer\nlimit none";

@@ -67,9 +67,13 @@ pub(super) fn write(
         labelled(out, "expected", &finding.expected, width)?;
     }
     labelled(out, "found", &finding.found, width)?;
-    let seen = match finding.reproduced {
-        true => finding.phase.clone(),
-        false => format!(
+    let seen = match (finding.reproduced, finding.shown) {
+        (true, _) => finding.phase.clone(),
+        (false, Some(_)) => format!(
+            "{}; no other run of the program above showed it: what threads do at once may meet once in thousands of runs",
+            finding.phase
+        ),
+        (false, None) => format!(
             "{}; the program above did not show it again in a fresh process, so it may need a longer history",
             finding.phase
         ),

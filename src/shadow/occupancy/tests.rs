@@ -135,3 +135,68 @@ fn blocks_that_share_a_granule_do_not_clear_each_other() {
     table.clear(0x4001, 8);
     assert_eq!(table.mark(0x4000, 8), Mark::Clear);
 }
+
+/// Two threads that are given the same memory at the same time: one of them at least learns of it.
+#[test]
+fn two_threads_cannot_both_find_the_same_memory_clear() {
+    const ROUNDS: u64 = 4000;
+    let mut table = table();
+    let base = 0x1000_0000_0000;
+    // In one word, in several, over the border of two regions, a whole region, a whole span; most of them where nothing was
+    // before, so that both need bits that do not exist yet.
+    let ranges = |round: u64| {
+        let (offset, size): (u64, u64) = match round % 5 {
+            0 => (0, 8),
+            1 => (512 * (round % 7), 3000),
+            2 => ((1 << 20) - 64, 128),
+            3 => (0, 1 << 20),
+            _ => (0, 1 << 30),
+        };
+        let place = match round % 5 {
+            4 => base + (round << 31),
+            _ => base + (round / 10 << 22) + offset,
+        };
+        [(place, size), (place + round % 3 % size.div_ceil(8) * 8, 8)]
+    };
+    let turn = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let work = |mut handle: Occupancy, me: usize| {
+        let turn = &turn;
+        let meet = move |step: usize| {
+            turn[me].store(step, SeqCst);
+            while turn[1 - me].load(SeqCst) < step {
+                std::hint::spin_loop();
+            }
+        };
+        move || {
+            let mut marks = Vec::new();
+            for round in 0..ROUNDS {
+                let (place, size) = ranges(round)[(me + round as usize) % 2];
+                meet(2 * round as usize + 1);
+                marks.push(handle.mark(place, size));
+                meet(2 * round as usize + 2);
+                if me == 0 {
+                    // The larger one has both.
+                    let (place, size) = ranges(round)[0];
+                    handle.clear(place, size);
+                }
+            }
+            marks
+        }
+    };
+    let (one, other) = (table.sibling(), table.sibling());
+    assert!(!table.is_alone());
+    let [one, other] = std::thread::scope(|scope| {
+        let threads = [scope.spawn(work(one, 0)), scope.spawn(work(other, 1))];
+        threads.map(|thread| thread.join().expect("the marks of a thread"))
+    });
+    for (round, marks) in one.into_iter().zip(other).enumerate() {
+        assert_ne!(marks, (Mark::Clear, Mark::Clear), "round {round}");
+    }
+    table.rejoin();
+    assert!(table.is_alone());
+    for round in 0..ROUNDS {
+        let (place, size) = ranges(round)[0];
+        assert_eq!(table.mark(place, size), Mark::Clear, "round {round}");
+        table.clear(place, size);
+    }
+}

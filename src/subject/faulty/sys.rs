@@ -2,6 +2,7 @@
 //!
 //! The wrappers leave `errno` alone: what the caller of an entry point sees in it is decided there.
 
+use crate::subject::locked::keeping_errno;
 use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE};
 use std::ptr;
 
@@ -113,14 +114,6 @@ pub(super) fn print(fd: i32, text: &str) {
 pub(in crate::subject) fn set_errno(value: i32) {
     // SAFETY: the location is valid in every thread.
     unsafe { *libc::__errno_location() = value }
-}
-
-fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
-    // SAFETY: the location is valid in every thread.
-    let saved = unsafe { *libc::__errno_location() };
-    let result = call();
-    set_errno(saved);
-    result
 }
 
 /// Dies of a memory access as an allocator does that follows a bad pointer.

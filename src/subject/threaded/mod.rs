@@ -42,7 +42,7 @@ pub struct Threaded {
 
 /// What all threads have.
 struct Common {
-    fault: Fault,
+    fault: Option<Fault>,
     heap: Mutex<Heap>,
     lists: [List; LISTS],
     threads: AtomicU64,
@@ -77,12 +77,12 @@ impl Heap {
 }
 
 impl Threaded {
-    /// The allocator with this fault.
+    /// The allocator with this fault, or with none.
     ///
     /// # Panics
     ///
     /// As [`Faulty::new`].
-    pub fn new(fault: Fault) -> Threaded {
+    pub fn new(fault: Option<Fault>) -> Threaded {
         Threaded {
             common: Arc::new(Common {
                 fault,
@@ -105,7 +105,7 @@ impl Threaded {
     }
 
     fn has(&self, fault: Fault) -> bool {
-        self.common.fault == fault
+        self.common.fault == Some(fault)
     }
 
     fn heap(&self) -> MutexGuard<'_, Heap> {
