@@ -42,7 +42,8 @@ pub fn broken(defines: impl Fn(Call) -> bool) -> Vec<(RuleId, String)> {
         }
         // The forms for arrays are served by those for single objects.
         let single = KINDS[kind % 2];
-        if !defines(delete) && !(kind >= 2 && defines(single[2])) {
+        let deleted = defines(delete) || kind >= 2 && defines(single[2]);
+        if !deleted {
             let news = [new, nothrow].into_iter().filter(|&call| defines(call));
             new_alone.extend(news.map(|call| (call, delete)));
         }

@@ -87,9 +87,12 @@ impl Native {
         names
     };
 
-    /// Looks for the C++ runtime that the library throws with, through this handle of `dlopen`.
+    /// Looks for the C++ runtime that the library's operators throw with, if it has any, through this handle of `dlopen`. A
+    /// lookup in vain allocates.
     pub fn find_runtime(&mut self, handle: *mut c_void) {
-        self.runtime = Runtime::found_by(handle);
+        if self.operators.iter().any(Option::is_some) {
+            self.runtime = Runtime::found_by(handle);
+        }
     }
 
     /// Calls an operator that [`Subject::provides`] said is there.

@@ -112,14 +112,19 @@ pub fn misuse(
         }
         tried += 1;
         let place = (scene.lead, scene.size, scene.neighbours, scene.warm);
-        if !sound.contains_key(&place) {
-            let without = Scene {
-                misuse: None,
-                ..*scene
-            };
-            sound.insert(place, goes_well(&play(&without)?));
-        }
-        if !sound[&place] {
+        let is_sound = match sound.get(&place) {
+            Some(&known) => known,
+            None => {
+                let without = Scene {
+                    misuse: None,
+                    ..*scene
+                };
+                let known = goes_well(&play(&without)?);
+                sound.insert(place, known);
+                known
+            }
+        };
+        if !is_sound {
             unsound += 1;
             continue;
         }
