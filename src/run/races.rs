@@ -217,6 +217,14 @@ impl Hunt {
         // What was a race in a long program need not be one in a short one, nor the other way round.
         let in_order = self.finds(seat, &best.program.in_order())?.is_some();
         let rule = attribute_threads(&best.finding, &best.program, in_order, &rules);
+        if rule == RuleId::ConcurrentRealloc {
+            // What shows as well where nothing is resized has nothing to do with that.
+            let plain = best.program.without_resizing();
+            return Ok(match self.finds(seat, &plain)? {
+                Some(finding) => attribute_threads(&finding, &plain, in_order, &rules),
+                None => rule,
+            });
+        }
         if rule != RuleId::XthreadReallocFirst {
             return Ok(rule);
         }
