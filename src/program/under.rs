@@ -25,11 +25,14 @@ pub enum Condition {
     NoProc,
     /// The process is ending: handlers registered with `atexit` run.
     Exit,
+    /// There is a new handler, `std::set_new_handler`. The time of this number that it is called it lifts the limit on what
+    /// may be mapped, and the time after that it takes itself away.
+    NewHandler,
 }
 
 impl Condition {
     /// Every one of them.
-    pub const ALL: [Condition; 7] = [
+    pub const ALL: [Condition; 8] = [
         Condition::Threads,
         Condition::Signals,
         Condition::Stack,
@@ -37,6 +40,7 @@ impl Condition {
         Condition::ClosedDescriptors,
         Condition::NoProc,
         Condition::Exit,
+        Condition::NewHandler,
     ];
 
     /// The rules about circumstances: fork and all of these.
@@ -62,6 +66,7 @@ impl Condition {
             Condition::ClosedDescriptors => "closed descriptors",
             Condition::NoProc => "no proc",
             Condition::Exit => "exit",
+            Condition::NewHandler => "new-handler",
         }
     }
 
@@ -69,14 +74,15 @@ impl Condition {
     const fn has_number(self) -> bool {
         matches!(
             self,
-            Condition::Threads | Condition::Signals | Condition::Stack
+            Condition::Threads | Condition::Signals | Condition::Stack | Condition::NewHandler
         )
     }
 
-    /// The rule that says that they change nothing. Of other threads alone no rule here speaks.
+    /// The rule that says that they change nothing. That about new handlers says what they change.
     const fn rule(self) -> Option<RuleId> {
         match self {
-            Condition::Threads => None,
+            Condition::NewHandler => None,
+            Condition::Threads => Some(RuleId::ThreadSafe),
             Condition::Signals => Some(RuleId::SignalInterrupt),
             Condition::Stack => Some(RuleId::StackSmall),
             Condition::Cancellation => Some(RuleId::NotCancellationPoint),
@@ -92,7 +98,7 @@ impl Condition {
 pub struct Under {
     /// The circumstances.
     pub condition: Condition,
-    /// How many threads, microseconds or bytes; 0 where there is no number.
+    /// How many threads, microseconds, bytes or calls; 0 where there is no number.
     pub number: u64,
 }
 
@@ -249,13 +255,14 @@ mod tests {
     #[test]
     fn among_threads_parent_and_child_have_their_own() {
         let (child, parent) = (Some(RuleId::ForkMtChild), Some(RuleId::ForkMtParent));
+        let shared = Some(RuleId::ThreadSafe);
         assert_eq!(
             blamed("under threads 4\np0 = malloc 1\nfork\nfree p0\nwait\nsweep"),
-            [None, None, None, child, parent, parent]
+            [shared, shared, shared, child, parent, parent]
         );
         assert_eq!(
             blamed("under threads 4\nsweep\nfork\nsweep\nwait\nrepeat 3 x 4"),
-            [None, parent, parent, child, parent, parent]
+            [shared, parent, parent, child, parent, parent]
         );
     }
 

@@ -29,12 +29,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Rules for which no readable program can be written.
-    const WITHOUT: [RuleId; 7] = [
+    const WITHOUT: [RuleId; 8] = [
         // Read from the loaded process, not from what its calls do.
         RuleId::InterposeCore,
         RuleId::InterposeComplete,
         RuleId::CxxPairComplete,
         RuleId::CxxPairSized,
+        RuleId::CxxPairDelete,
         // A matter of which call is the first of a process, not of a program in it.
         RuleId::FirstCallAny,
         // It takes two arenas of a thousand blocks and more before one is given back; the directed programs do that.

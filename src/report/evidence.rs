@@ -38,6 +38,7 @@ pub fn outcome(op: &Op, outcome: &Outcome) -> String {
     let mut text = match op.call {
         Call::PosixMemalign if failure_code(op, outcome).is_some() => errno(outcome.value as i32),
         Call::PosixMemalign => format!("0, {}", pointer(outcome.value)),
+        _ if outcome.thrown => "an exception".into(),
         call if call.allocates() || call.reallocates() => pointer(outcome.value),
         Call::UsableSize | Call::Stretch => bytes(outcome.value),
         Call::Trim => outcome.value.to_string(),
@@ -62,6 +63,7 @@ fn sides(case: &Case) -> (String, String) {
         Evidence::UnexpectedPointer { address: at } => {
             let expected = match case.op().map(|op| op.call) {
                 Some(Call::PosixMemalign) => "an error number",
+                Some(call) if throws_for_null(call) => "std::bad_alloc",
                 _ => "NULL",
             };
             (expected.into(), format!("a block at {}", address(*at)))
@@ -144,6 +146,7 @@ fn sides(case: &Case) -> (String, String) {
         Evidence::Threw { what } => (
             match rule {
                 RuleId::CxxNothrowNull => "a block or NULL".into(),
+                RuleId::CxxDeleteNothrow => "nothing thrown".into(),
                 _ => "a block or std::bad_alloc".into(),
             },
             format!("an exception of type {}", printable(what)),
@@ -190,6 +193,11 @@ fn sides(case: &Case) -> (String, String) {
         Evidence::Requests { wanted, found } => (printable(wanted), printable(found)),
         Evidence::Library { what } => (String::new(), printable(what)),
     }
+}
+
+/// Whether the call has an exception for what others return NULL for.
+fn throws_for_null(call: Call) -> bool {
+    call.is_new() && call.operator().is_some_and(|form| !form.nothrow)
 }
 
 fn climb(what: Measured, bytes: u64, allowed: u64, samples: usize) -> (String, String) {
@@ -328,6 +336,10 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
             format!("no return within {}", count(millis as usize, "millisecond"))
         }
     };
+    // Without the cancellation the call returns, or another rule would be broken.
+    if case.finding.rule == RuleId::NotCancellationPoint && moment == Moment::Call {
+        found = format!("the call acts on the cancellation that is pending: {found}");
+    }
     if !said.trim().is_empty() {
         found.push_str(&format!("; it said \"{}\"", printable(said)));
     }

@@ -57,14 +57,17 @@ pub fn case(rule: RuleId, ops: &[Op], outcomes: &[Outcome], evidence: Evidence) 
 
 /// A call that gave this value.
 pub fn gave(value: u64) -> Outcome {
-    Outcome { value, errno: None }
+    Outcome {
+        value,
+        ..Outcome::default()
+    }
 }
 
 /// A call that failed with this `errno`.
 pub fn failed(errno: i32) -> Outcome {
     Outcome {
-        value: 0,
         errno: Some(errno),
+        ..Outcome::default()
     }
 }
 

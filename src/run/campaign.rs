@@ -1,5 +1,6 @@
 //! A check: many programs in many processes, until the time is up, and the findings they lead to.
 
+use super::followers::is_as_without;
 use super::investigate;
 use super::launch::{self, Launched};
 use super::learn::Learned;
@@ -431,7 +432,7 @@ impl Seat<'_> {
             failed = run.failed;
             if let End::Told(ended) = &run.end {
                 self.campaign.totals.add(RuleId::NoOutput, 1);
-                if item.once {
+                if item.is_first_call() {
                     self.campaign.totals.add(RuleId::FirstCallAny, 1);
                 }
                 self.campaign
@@ -442,7 +443,7 @@ impl Seat<'_> {
                 return Ok(failed);
             };
             let op = item.program.ops.get(finding.op_index);
-            if item.once
+            if item.is_first_call()
                 && finding.op_index == 0
                 && op.is_some_and(|op| muted.contains(RuleId::FirstCallAny, op.call))
             {
@@ -464,7 +465,7 @@ impl Seat<'_> {
             }
             let raw = (rule, call);
             let case = investigate::investigate(self, item, finding)?;
-            if self.campaign.rules.contains(case.finding.rule) {
+            if self.campaign.rules.contains(case.finding.rule) && !is_as_without(raw.0, &case) {
                 self.campaign.keep(index, case, raw);
             }
             if Instant::now() >= self.campaign.budget.deadline() {

@@ -2,16 +2,16 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
-use super::followers::{drop_followers, is_about_company};
+use super::followers::{drop_followers, drop_races, is_about_company};
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
 use super::misuse;
 use super::pairs;
-use super::plan::{Item, Plan};
+use super::plan::{Item, Plan, is_fresh};
 use super::races::RUNS;
 use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
-use crate::program::{Call, Program, Vocabulary};
+use crate::program::{Call, Operator, Program, Vocabulary};
 use crate::pymalloc::Edition;
 use crate::shadow::{Case, Choice, Evidence, Finding, Interception, Ledger, is_about_threads};
 use crate::spec::{Catalogue, EdgeCase, Level, Profile, Rule, RuleId, RuleSet};
@@ -115,10 +115,10 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
             profile: profile.id().to_owned(),
         });
     }
-    let once = program.rule == Some(RuleId::FirstCallAny);
+    let once = program.rule == Some(RuleId::FirstCallAny) || is_fresh(program);
     let item = Item::given(program.clone(), once);
     // What threads do shows in some runs.
-    let plan = match program.has_threads() {
+    let plan = match program.has_threads() || program.is_among_threads() {
         true => Plan::again(item, RUNS),
         false => Plan::of(item),
     };
@@ -343,6 +343,7 @@ fn finish(
     }
     cases.extend(library_cases(&info, &rules, &said));
     let harmful = drop_followers(&mut cases);
+    drop_races(&mut cases);
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {
@@ -428,11 +429,21 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
             "a thread with a small stack",
         ),
         (
+            Choice::CancellationRefused,
+            &[RuleId::NotCancellationPoint],
+            "a thread that can be cancelled",
+        ),
+        (
             Choice::NoProcRefused,
             &[RuleId::NoProc],
             "a mount namespace",
         ),
         (Choice::ExitRefused, &[RuleId::AtexitUse], "a second thread"),
+        (
+            Choice::HandlerRefused,
+            &[RuleId::CxxNewHandler],
+            "std::set_new_handler of a C++ library",
+        ),
     ];
     let found = all
         .into_iter()
@@ -468,6 +479,7 @@ fn is_about_libraries(rule: RuleId) -> bool {
             | RuleId::InterposeComplete
             | RuleId::CxxPairComplete
             | RuleId::CxxPairSized
+            | RuleId::CxxPairDelete
     )
 }
 
@@ -514,16 +526,12 @@ fn obstacle(
     if let Some(reason) = unseen(rule, kin) {
         return Some(reason);
     }
-    if is_about_libraries(rule.id) && info.kind != "preload" {
-        return Some("concerns preloaded libraries".into());
-    }
     let missing = rule.missing_calls(|name| profile.promises(name) && provides(info, name));
     if missing.is_empty() {
-        return None;
+        let is_other = is_about_libraries(rule.id) && info.kind != "preload";
+        return is_other.then(|| "concerns preloaded libraries".into());
     }
-    let mut names: Vec<&str> = missing.iter().map(|name| spoken(name)).collect();
-    names.dedup();
-    let names = names.join(", ");
+    let names = spoken(&missing);
     let promised = missing.iter().any(|name| profile.promises(name));
     Some(if promised {
         format!("{names} not exported")
@@ -532,13 +540,35 @@ fn obstacle(
     })
 }
 
-/// The name of an entry point in a sentence: of the operators one for all forms.
-fn spoken(name: &str) -> &str {
-    match Call::of_symbol(name) {
-        Some(call) if call.is_delete() => "operator delete",
-        Some(_) => "operator new",
-        None => name,
-    }
+/// Entry points in a sentence: of the forms of an operator what they have in common.
+fn spoken(names: &[&str]) -> String {
+    let forms = |deletes: bool| {
+        let operators = names
+            .iter()
+            .filter_map(|name| Call::of_symbol(name)?.operator());
+        operators.filter(move |form| form.deletes == deletes)
+    };
+    let all = |deletes, has: fn(&Operator) -> bool| forms(deletes).all(|form| has(&form));
+    let mut spoken: Vec<&str> = names
+        .iter()
+        .map(
+            |name| match Call::of_symbol(name).and_then(Call::operator) {
+                None => name,
+                Some(form) if !form.deletes => match () {
+                    () if all(false, |form| form.nothrow) => "operator new with std::nothrow",
+                    () if all(false, |form| form.aligned) => "operator new with an alignment",
+                    () => "operator new",
+                },
+                Some(_) => match () {
+                    () if all(true, |form| form.sized) => "operator delete with a size",
+                    () if all(true, |form| form.aligned) => "operator delete with an alignment",
+                    () => "operator delete",
+                },
+            },
+        )
+        .collect();
+    spoken.dedup();
+    spoken.join(", ")
 }
 
 /// What a library that replaces `malloc` must replace.
@@ -665,6 +695,40 @@ mod tests {
         );
         assert_eq!(broken("dlopen", &["calloc", "valloc"], ""), []);
         assert_eq!(broken("dlopen", &[], "hello\n"), [RuleId::NoOutput]);
+    }
+
+    #[test]
+    fn what_is_not_exported_is_called_by_its_name() {
+        let all = |forms: fn(&Operator) -> bool| {
+            let calls = Call::ALL.iter();
+            let calls = calls.filter(move |call| call.operator().is_some_and(|form| forms(&form)));
+            calls
+                .filter_map(|call| call.entry_point())
+                .collect::<Vec<_>>()
+        };
+        for (names, wanted) in [
+            (vec!["freezero"], "freezero"),
+            (
+                vec!["free_sized", "free_aligned_sized"],
+                "free_sized, free_aligned_sized",
+            ),
+            (all(|_| true), "operator new, operator delete"),
+            (
+                all(|form| !form.deletes && form.aligned),
+                "operator new with an alignment",
+            ),
+            (
+                all(|form| !form.deletes && form.nothrow),
+                "operator new with std::nothrow",
+            ),
+            (all(|form| form.sized), "operator delete with a size"),
+            (
+                all(|form| form.deletes && form.aligned),
+                "operator delete with an alignment",
+            ),
+        ] {
+            assert_eq!(spoken(&names), wanted);
+        }
     }
 
     #[test]

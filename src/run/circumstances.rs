@@ -1,11 +1,18 @@
 //! Circumstances under which programs run, brought about in this very process.
 
+use super::process;
 use crate::program::{Condition, Under};
-use crate::shadow::{Choice, Ledger};
+use crate::shadow::{Choice, HandlerState, Ledger};
+use crate::subject::SetNewHandler;
+use std::cmp::Ordering;
 use std::ffi::c_void;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::Mutex;
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 
 /// The status of a child that did all it was to do. Any other end of a child is its parent's as well.
@@ -96,13 +103,13 @@ fn share_fate(status: i32) -> ! {
 pub fn enter(under: Under) -> Result<(), Choice> {
     match under.condition {
         Condition::Signals => send_signals(under.number),
-        Condition::Cancellation => cancel(),
+        Condition::Cancellation if !cancel() => return Err(Choice::CancellationRefused),
         Condition::ClosedDescriptors => close_descriptors(),
         Condition::NoProc if !hide_proc() => return Err(Choice::NoProcRefused),
         Condition::Exit if !begin_to_exit() => return Err(Choice::ExitRefused),
-        Condition::NoProc | Condition::Exit => {}
+        Condition::Cancellation | Condition::NoProc | Condition::Exit => {}
         // Whoever runs the program sees to these.
-        Condition::Stack | Condition::Threads => {}
+        Condition::Stack | Condition::Threads | Condition::NewHandler => {}
     }
     Ok(())
 }
@@ -226,14 +233,58 @@ fn send_signals(micros: u64) {
     }
 }
 
+/// Calls of the new handler since it was installed, and the one that makes room.
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+static MAKES_ROOM: AtomicU32 = AtomicU32::new(0);
+/// With what it is taken away, while it is installed.
+static TAKE_AWAY: Mutex<Option<SetNewHandler>> = Mutex::new(None);
+
+extern "C" fn new_handler() {
+    let calls = HANDLED.fetch_add(1, Relaxed) + 1;
+    match calls.cmp(&MAKES_ROOM.load(Relaxed)) {
+        Ordering::Less => {}
+        Ordering::Equal => drop(process::limit_mapping(None)),
+        Ordering::Greater => {
+            if let Some(set) = TAKE_AWAY.lock().ok().and_then(|mut set| set.take()) {
+                // SAFETY: the C++ library's own, which may be called in a handler.
+                unsafe { set(None) };
+            }
+        }
+    }
+}
+
+/// Installs a new handler that makes room the time of this number that it is called, and takes itself away the time after
+/// that: whoever goes on asking it comes to an end.
+pub fn handle_new(number: u64, set: SetNewHandler) {
+    HANDLED.store(0, Relaxed);
+    MAKES_ROOM.store(u32::try_from(number).unwrap_or(u32::MAX), Relaxed);
+    if let Ok(mut take_away) = TAKE_AWAY.lock() {
+        *take_away = Some(set);
+    }
+    // SAFETY: the C++ library's own; the handler allocates nothing.
+    unsafe { set(Some(new_handler)) };
+}
+
+/// What has become of the new handler.
+pub fn handler_state() -> HandlerState {
+    HandlerState {
+        calls: HANDLED.load(Relaxed),
+        is_set: TAKE_AWAY.lock().is_ok_and(|set| set.is_some()),
+    }
+}
+
 unsafe extern "C" {
     fn pthread_cancel(thread: libc::pthread_t) -> libc::c_int;
 }
 
-/// This thread is to end at the next cancellation point. The harness comes to none before it has reported.
-fn cancel() {
+/// This thread is to end at the next cancellation point. The harness comes to none before it has reported. Answers
+/// whether that can be: the C library opens the unwinder for it, and ends the process if there is no memory to do so.
+fn cancel() -> bool {
     // SAFETY: cancellation is deferred, as it is for every thread that has not asked for another kind.
-    unsafe { pthread_cancel(libc::pthread_self()) };
+    unsafe {
+        !libc::dlopen(c"libgcc_s.so.1".as_ptr(), libc::RTLD_NOW).is_null()
+            && pthread_cancel(libc::pthread_self()) == 0
+    }
 }
 
 /// Closes what a process has by convention.

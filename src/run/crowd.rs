@@ -3,6 +3,7 @@
 //! They are there to be in the middle of something. Nothing of the harness runs in them but what is written here: it takes
 //! no memory, so that a fork finds none of the harness's own locks taken.
 
+use super::preempt;
 use crate::program::{Call, SplitMix};
 use crate::subject::Subject;
 use std::ffi::c_void;
@@ -23,7 +24,8 @@ struct Work<S> {
     seed: u64,
 }
 
-/// Starts so many threads, which work to the end of the process. Whether the subject serves them.
+/// Starts so many threads, which work to the end of the process. Whether the subject serves them. They and this thread are
+/// interrupted wherever they are.
 pub fn start<S: Subject>(subject: &mut S, threads: u64) -> bool {
     if !subject.provides(Call::Malloc) || !subject.provides(Call::Free) {
         return false;
@@ -42,6 +44,7 @@ pub fn start<S: Subject>(subject: &mut S, threads: u64) -> bool {
             return false;
         }
     }
+    preempt::often(0);
     true
 }
 
@@ -51,6 +54,7 @@ extern "C" fn work_on<S: Subject>(work: *mut c_void) -> *mut c_void {
     let [calloc, realloc, memalign] =
         [Call::Calloc, Call::Realloc, Call::Memalign].map(|call| subject.provides(call));
     let mut random = SplitMix::new(*seed);
+    preempt::often(*seed);
     let mut blocks = [ptr::null_mut::<u8>(); BLOCKS];
     loop {
         let block = &mut blocks[random.below(BLOCKS as u64) as usize];

@@ -8,7 +8,7 @@ use crate::program::{
 use crate::shadow::block::Block;
 use crate::shadow::{
     Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Reply,
-    Request, Sample, Shadow, Standing, Stop,
+    Request, Sample, Shadow, Standing, Stop, Thrown,
 };
 use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
@@ -68,6 +68,8 @@ pub struct Executor<'l, S> {
     passed: u64,
     /// Whether signals are sent.
     signalled: bool,
+    /// Whether there is a new handler.
+    handled: bool,
     /// Whether this process is the child of one that waits for it.
     is_child: bool,
     /// While the operations of a child that has ended are left out, the calls that are provided.
@@ -81,6 +83,11 @@ fn is_unexpected(op: &Op, reply: &Reply) -> bool {
         Expect::Pointer | Expect::AsBefore | Expect::AsEarlier
     );
     expected && op.size() != Some(0) && (reply.value == 0 || reply.code != 0)
+}
+
+/// Whether a call that failed can be made again: a `reallocf` that fails has freed its block.
+fn can_be_repeated(op: &Op, request: &Request) -> bool {
+    op.call != Call::Reallocf || !request.before.is_live()
 }
 
 /// Whether the program makes this call.
@@ -159,6 +166,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             samples: Vec::new(),
             passed: 0,
             signalled: false,
+            handled: false,
             is_child: false,
             away: None,
         }
@@ -259,6 +267,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
         self.passed = 0;
         self.signalled = false;
+        self.handled = false;
     }
 
     /// Makes the operations that come next in the program begun. Findings count from their start.
@@ -275,12 +284,13 @@ impl<'l, S: Subject> Executor<'l, S> {
             // SAFETY: a live block of the subject, by its own word; the caller goes on with another shadow, or none.
             unsafe {
                 match delete {
-                    Some(delete) => Self::delete(
+                    // What comes of it is nobody's business any more.
+                    Some(delete) => drop(Self::delete(
                         &mut self.subject,
                         delete,
                         block,
                         &Op::new(Call::Free, 0, 0, 0),
-                    ),
+                    )),
                     None => self.subject.free(block.pointer()),
                 }
             }
@@ -395,10 +405,13 @@ impl<'l, S: Subject> Executor<'l, S> {
         self.ledger.enter(Moment::Call);
         let mut reply = self.call(op, &request);
         // What fails when a signal comes need not fail again.
-        if is_unexpected(op, &reply) && !self.signalled {
+        if is_unexpected(op, &reply) && !self.signalled && can_be_repeated(op, &request) {
             reply = self.call_again(op, &request);
         }
         self.ledger.enter(Moment::Idle);
+        if self.handled && op.call.is_new() {
+            reply.handler = Some(circumstances::handler_state());
+        }
         if self.failing {
             reply.hampered = self.is_hampered(op, &reply);
         }
@@ -522,7 +535,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         // SAFETY: the caller's promise.
         unsafe {
             if form.deletes {
-                Self::delete(subject, form, block, op);
+                reply.thrown = Self::delete(subject, form, block, op).err();
                 return reply;
             }
             let (size, alignment) = match form.aligned {
@@ -539,19 +552,26 @@ impl<'l, S: Subject> Executor<'l, S> {
 
     /// Deletes a block, or a null pointer with the arguments of the operation.
     ///
+    /// # Errors
+    ///
+    /// What it threw.
+    ///
     /// # Safety
     ///
     /// As for [`Subject`].
-    unsafe fn delete(subject: &mut S, form: Operator, block: &Block, op: &Op) {
+    unsafe fn delete(
+        subject: &mut S,
+        form: Operator,
+        block: &Block,
+        op: &Op,
+    ) -> Result<(), Thrown> {
         let (size, alignment) = match (block.is_live(), form.aligned) {
             (true, _) => (block.requested, block.alignment),
             (false, true) => (op.b, op.a),
             (false, false) => (op.a, 0),
         };
         // SAFETY: the caller's promise.
-        unsafe {
-            subject.operator_delete(form, block.pointer(), size as usize, alignment as usize);
-        }
+        unsafe { subject.operator_delete(form, block.pointer(), size as usize, alignment as usize) }
     }
 
     /// # Safety
@@ -670,6 +690,14 @@ impl<'l, S: Subject> Executor<'l, S> {
                     self.subject.survives_forks() && crowd::start(&mut self.subject, under.number);
                 (!started).then_some(Choice::ThreadsRefused)
             }
+            Condition::NewHandler => match self.subject.set_new_handler() {
+                Some(set) => {
+                    circumstances::handle_new(under.number, set);
+                    self.handled = true;
+                    None
+                }
+                None => Some(Choice::HandlerRefused),
+            },
             condition => {
                 self.signalled |= condition == Condition::Signals;
                 circumstances::enter(under).err()
@@ -728,5 +756,76 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
         self.shadow.count_circumstance(index);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shadow::{Conduct, Muted};
+
+    /// Resizes no block, and counts how often it frees one.
+    #[derive(Default)]
+    struct NoResize {
+        freed: u32,
+        asked: u32,
+    }
+
+    impl Subject for NoResize {
+        fn provides(&self, call: Call) -> bool {
+            matches!(
+                call,
+                Call::Malloc | Call::Free | Call::Realloc | Call::Reallocf
+            )
+        }
+        unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
+            // SAFETY: any size may be asked for.
+            unsafe { libc::malloc(size).cast() }
+        }
+        unsafe fn calloc(&mut self, _: usize, _: usize) -> *mut u8 {
+            ptr::null_mut()
+        }
+        unsafe fn realloc(&mut self, _: *mut u8, _: usize) -> *mut u8 {
+            self.asked += 1;
+            ptr::null_mut()
+        }
+        unsafe fn free(&mut self, block: *mut u8) {
+            self.freed += u32::from(!block.is_null());
+        }
+        unsafe fn reallocf(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+            // SAFETY: the caller's promise.
+            unsafe {
+                self.free(block);
+                self.realloc(block, size)
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_fails_is_made_again_unless_it_has_freed_its_block() {
+        for (call, asked, freed) in [(Call::Realloc, 1 + AGAIN, 0), (Call::Reallocf, 1, 1)] {
+            let resize = Op::new(call, 0, 200, 0).expecting(Expect::Pointer);
+            let program = Program {
+                rule: None,
+                ops: vec![Op::new(Call::Malloc, 0, 100, 0), resize],
+            };
+            let ledger = Ledger::new();
+            let conduct = Conduct {
+                rules: RuleId::ALL.iter().copied().collect(),
+                muted: Muted::NONE,
+                stores: true,
+                closely: false,
+            };
+            let shadow = Shadow::new(&ledger, conduct).expect("address space for the tables");
+            let mut executor = Executor::new(NoResize::default(), shadow, &ledger, u64::MAX);
+            assert!(matches!(executor.run(&program), Ending::Broken(_)));
+            let NoResize {
+                freed: was_freed,
+                asked: was_asked,
+            } = executor.subject;
+            assert_eq!((was_asked, was_freed), (asked, freed), "{call:?}");
+            // Nothing has been verified of a block that reallocf has freed by its own word.
+            assert_eq!(ledger.checks(RuleId::ReallocfFrees), 0);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! one thread that nothing disturbs, what goes wrong among threads, after a fork and so on is the same once more, or cannot
 //! be told from it.
 
-use crate::program::Condition;
+use crate::program::{Call, Condition, Op};
 use crate::shadow::{Case, Evidence, is_about_threads};
 use crate::spec::RuleId;
 
@@ -18,9 +18,33 @@ pub(super) fn drop_followers(cases: &mut Vec<Case>) -> Option<RuleId> {
     let harms = |case: &Case| case.finding.evidence.harms_memory();
     let alone = |case: &&Case| harms(case) && !is_about_company(case.finding.rule);
     let first = cases.iter().find(alone)?.finding.rule;
-    let dies = |case: &Case| matches!(case.finding.evidence, Evidence::Died { .. });
-    cases.retain(|case| !is_about_company(case.finding.rule) || !(harms(case) || dies(case)));
+    cases.retain(|case| !is_about_company(case.finding.rule) || !harms_or_dies(case));
     Some(first)
+}
+
+/// Drops what was laid to a fork among threads and did not show again, if the threads disturb one another without one.
+pub(super) fn drop_races(cases: &mut Vec<Case>) {
+    let races = |case: &Case| case.finding.rule == RuleId::ThreadSafe && harms_or_dies(case);
+    if !cases.iter().any(races) {
+        return;
+    }
+    let forks = [RuleId::ForkMtChild, RuleId::ForkMtParent];
+    cases.retain(|case| {
+        case.reproduced || !forks.contains(&case.finding.rule) || !harms_or_dies(case)
+    });
+}
+
+fn harms_or_dies(case: &Case) -> bool {
+    let evidence = &case.finding.evidence;
+    evidence.harms_memory() || matches!(evidence, Evidence::Died { .. })
+}
+
+/// Whether no block can be had without the circumstances either that it was laid to at first.
+pub(super) fn is_as_without(laid_to: RuleId, case: &Case) -> bool {
+    let is_circumstance = |op: &Op| matches!(op.call, Call::Under | Call::Fork);
+    Condition::RULES.contains(&laid_to)
+        && matches!(case.finding.evidence, Evidence::UnexpectedNull)
+        && !case.program.ops.iter().any(is_circumstance)
 }
 
 #[cfg(test)]
@@ -67,6 +91,23 @@ mod tests {
     }
 
     #[test]
+    fn a_race_that_a_fork_showed_once_is_told_as_a_race() {
+        let harm = Evidence::BadAddress { address: 1 };
+        let fork = |reproduced| Case {
+            reproduced,
+            ..case(RuleId::ForkMtChild, harm.clone())
+        };
+        let race = case(RuleId::ThreadSafe, harm.clone());
+        let left = |mut cases: Vec<Case>| {
+            drop_races(&mut cases);
+            cases.len()
+        };
+        assert_eq!(left(vec![fork(false), race.clone()]), 1);
+        assert_eq!(left(vec![fork(true), race]), 2, "a fork is needed");
+        assert_eq!(left(vec![fork(false)]), 1, "nothing else explains it");
+    }
+
+    #[test]
     fn what_harms_no_memory_is_told_and_hides_nothing() {
         let errno = case(RuleId::MallocErrno, Evidence::UnexpectedNull);
         let race = case(RuleId::ThreadSafe, Evidence::BadAddress { address: 1 });
@@ -76,5 +117,20 @@ mod tests {
         let null = case(RuleId::SignalInterrupt, Evidence::UnexpectedNull);
         let rules = vec![RuleId::Disjoint, RuleId::SignalInterrupt];
         assert_eq!(left(vec![harm, null]), (Some(RuleId::Disjoint), rules));
+    }
+
+    #[test]
+    fn circumstances_in_which_there_is_no_more_than_elsewhere_are_kept() {
+        let null = |program: &str| Case {
+            program: Program::parse(&format!("# allocspec trace 1\n{program}\n"))
+                .expect("a program"),
+            ..case(RuleId::AllocNonnullUsable, Evidence::UnexpectedNull)
+        };
+        let call = "p0 = malloc 100 expect pointer";
+        let under = format!("under no proc\n{call}");
+        assert!(is_as_without(RuleId::NoProc, &null(call)));
+        assert!(!is_as_without(RuleId::NoProc, &null(&under)));
+        let asked = RuleId::AllocNonnullUsable;
+        assert!(!is_as_without(asked, &null(call)), "what it was made for");
     }
 }

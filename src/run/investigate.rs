@@ -2,12 +2,15 @@
 
 use super::CheckError;
 use super::campaign::{Seat, cause, rules_for};
+use super::crowded;
 use super::plan::Item;
 use super::process;
 use super::races;
 use super::supervisor::Run;
-use crate::program::{Call, Condition, NO_SLOT, Op, Operator, Program, Reducer};
-use crate::shadow::{Case, Conduct, Evidence, Finding, Moment, Muted, attribute_shrunk, is_killed};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
+use crate::shadow::{
+    Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
+};
 use crate::spec::{RuleId, RuleSet};
 use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
@@ -50,10 +53,29 @@ pub(super) enum Kind {
     Rule(RuleId, Call),
 }
 
-/// A form of `delete` that is told more may die for what it is told, or as the plain one does.
+/// A free that is told more may die for what it is told, or as the plain one does.
 fn plain(call: Call) -> Call {
-    let delete = call.operator().filter(|form| form.deletes);
-    delete.map_or(call, Operator::plain_delete)
+    match call.operator() {
+        Some(form) if form.deletes => form.plain_delete(),
+        None if matches!(call, Call::FreeSized | Call::FreeAlignedSized) => Call::Free,
+        _ => call,
+    }
+}
+
+/// The program with plain frees in the place of those that are told the size; `None` if it has none.
+fn untold(program: &Program) -> Option<Program> {
+    let told = |op: &Op| {
+        op.slot != NO_SLOT
+            && op.call.operator().is_none_or(|form| form.sized)
+            && plain(op.call) != op.call
+    };
+    program.ops.iter().any(told).then(|| {
+        let mut plain_one = program.clone();
+        for op in plain_one.ops.iter_mut().filter(|op| told(op)) {
+            *op = Op::new(plain(op.call), op.slot, 0, 0);
+        }
+        plain_one
+    })
 }
 
 const OVERLAPS: &[RuleId] = &[
@@ -186,6 +208,9 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     if item.program.has_threads() {
         return races::investigate(seat, item, finding);
     }
+    if item.program.is_among_threads() && finding.evidence.is_harm() {
+        return crowded::investigate(seat, item, finding);
+    }
     let started = Instant::now();
     let budget = seat.budget();
     let time = (budget.time / SHARE).max(LEAST);
@@ -208,7 +233,19 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         finding,
         run: None,
     };
-    let reproduced = hunt.pin_down(seat, &mut best)?;
+    let mut reproduced = hunt.pin_down(seat, &mut best)?;
+    // Others of its kind may stand before it, of which each is found once.
+    if !reproduced && let Some(program) = alone(&best.program, best.finding.op_index) {
+        let mut one = Sighting {
+            program,
+            finding: best.finding.clone(),
+            run: None,
+        };
+        reproduced = hunt.pin_down(seat, &mut one)?;
+        if reproduced {
+            best = one;
+        }
+    }
     if reproduced {
         let pinned = Sighting {
             program: best.program.clone(),
@@ -225,21 +262,24 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.spare(seat, &mut best)?;
         hunt.spare_sizes(seat, &mut best)?;
         hunt.confirm_hang(seat, &mut best, pinned)?;
+        hunt.untell(seat, &mut best)?;
         best.finding.rule = hunt.attribute(seat, &best)?;
     }
-    let (outcomes, live) = best
-        .run
-        .map(|run| (run.outcomes, run.live))
-        .unwrap_or_default();
-    Ok(Case {
-        finding: best.finding,
-        program: best.program,
-        outcomes,
-        live,
-        phase: item.phase.clone(),
-        reproduced,
-        shown: None,
-    })
+    Ok(best.into_case(item, reproduced, None))
+}
+
+/// What a program does to one slot up to the operation at `index`, and what it does to none. `None` if there is nothing
+/// else to leave out, or if what it repeats would be something else then.
+fn alone(program: &Program, index: usize) -> Option<Program> {
+    let before = program.ops.get(..=index)?;
+    let slot = before.last()?.slot;
+    let ops: Vec<Op> = before
+        .iter()
+        .filter(|op| op.slot == slot || op.slot == NO_SLOT)
+        .copied()
+        .collect();
+    let repeats = ops.iter().any(|op| op.call == Call::Repeat);
+    (ops.len() < before.len() && !repeats).then_some(Program { ops, ..*program })
 }
 
 /// The most bytes that one operation of a program may clear or copy.
@@ -264,6 +304,23 @@ pub(super) struct Sighting {
 }
 
 impl Sighting {
+    /// What is told of it.
+    pub(super) fn into_case(self, item: &Item, reproduced: bool, shown: Option<Shown>) -> Case {
+        let (outcomes, live) = self
+            .run
+            .map(|run| (run.outcomes, run.live))
+            .unwrap_or_default();
+        Case {
+            finding: self.finding,
+            program: self.program,
+            outcomes,
+            live,
+            phase: item.phase.clone(),
+            reproduced,
+            shown,
+        }
+    }
+
     fn op_is(&self, call: Call) -> bool {
         let op = self.program.ops.get(self.finding.op_index);
         op.is_some_and(|op| op.call == call)
@@ -491,6 +548,14 @@ impl Hunt {
         Ok((finding, run))
     }
 
+    /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
+    fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        match untold(&best.program) {
+            Some(plain) => self.accept(seat, best, plain).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// The rule that the shrunk program proves broken.
     fn attribute(&self, seat: &mut Seat<'_>, best: &Sighting) -> Result<RuleId, CheckError> {
         let rules = seat.rules();
@@ -564,4 +629,36 @@ fn restored(program: &Program, index: usize) -> Option<Program> {
         ops.extend_from_slice(&program.ops[index..]);
         Program { ops, ..*program }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_free_takes_the_place_of_each_that_is_told_the_size() {
+        let program = |calls: &[(Call, u32)]| Program {
+            rule: None,
+            ops: calls
+                .iter()
+                .map(|&(call, slot)| Op::new(call, slot, 0, 0))
+                .collect(),
+        };
+        let told = program(&[
+            (Call::FreeSized, 0),
+            (Call::FreeAlignedSized, 1),
+            (Call::DeleteArraySizedAligned, 2),
+            (Call::DeleteNothrow, 3),
+            (Call::DeleteSized, NO_SLOT),
+        ]);
+        let plain = program(&[
+            (Call::Free, 0),
+            (Call::Free, 1),
+            (Call::DeleteArrayAligned, 2),
+            (Call::DeleteNothrow, 3),
+            (Call::DeleteSized, NO_SLOT),
+        ]);
+        assert_eq!(untold(&told), Some(plain.clone()));
+        assert_eq!(untold(&plain), None);
+    }
 }

@@ -282,6 +282,14 @@ pub(super) fn info(
     }
 }
 
+/// What BSD adds.
+const OF_BSD: [&str; 3] = ["reallocf", "recallocarray", "freezero"];
+
+/// Whether a C++ operator has this name.
+fn is_operator(symbol: &str) -> bool {
+    Call::of_symbol(symbol).is_some()
+}
+
 pub(super) fn plain_symbols() -> Vec<(String, String)> {
     Native::NAMES
         .iter()
@@ -380,12 +388,21 @@ pub(super) fn locate(path: &Path, names: &Names) -> Result<Located, CheckError> 
         device: metadata.dev(),
         inode: metadata.ino(),
     };
+    let exports_operators = exported.iter().any(|symbol| is_operator(symbol));
     let symbols = match names {
-        Names::Plain => plain_symbols(),
+        // A lookup in vain allocates: names that few libraries have are looked up in those.
+        Names::Plain => plain_symbols()
+            .into_iter()
+            .filter(|(name, _)| match () {
+                () if is_operator(name) => exports_operators,
+                () if OF_BSD.contains(&name.as_str()) => exported.contains(name),
+                () => true,
+            })
+            .collect(),
         // Operators have no names that could have a prefix.
         Names::Prefix(prefix) => plain_symbols()
             .into_iter()
-            .filter(|(name, _)| Call::of_symbol(name).is_none())
+            .filter(|(name, _)| !is_operator(name))
             .map(|(name, symbol)| (name, format!("{prefix}{symbol}")))
             .collect(),
         Names::Map(map) => map.clone(),
@@ -490,8 +507,7 @@ fn finish(
 
 /// Most allocators know nothing of C++ or of what BSD adds: there is nothing to be said of what they lack of that.
 fn forget_what_is_rare(points: &mut Vec<EntryPoint>) {
-    const OF_BSD: [&str; 3] = ["reallocf", "recallocarray", "freezero"];
-    let of_cxx = |point: &EntryPoint| Call::of_symbol(point.name).is_some();
+    let of_cxx = |point: &EntryPoint| is_operator(point.name);
     let has_cxx = points
         .iter()
         .any(|point| of_cxx(point) && point.provider == Provider::Subject);

@@ -31,25 +31,20 @@ const KINDS: [[Call; 4]; 4] = [
 
 /// What is wrong with the operators of a library that defines these, by the rule it breaks.
 pub fn broken(defines: impl Fn(Call) -> bool) -> Vec<(RuleId, String)> {
-    let mut alone = Vec::new();
+    let mut sized_alone = Vec::new();
     let mut unsized_alone = Vec::new();
+    let mut new_alone = Vec::new();
     for (kind, [new, nothrow, delete, sized]) in KINDS.into_iter().enumerate() {
+        match (defines(delete), defines(sized)) {
+            (false, true) => sized_alone.push((sized, delete)),
+            (true, false) => unsized_alone.push((delete, sized)),
+            _ => {}
+        }
         // The forms for arrays are served by those for single objects.
         let single = KINDS[kind % 2];
-        let made = defines(new) || defines(nothrow) || kind >= 2 && defines(single[0]);
-        let deleted = defines(delete) || kind >= 2 && defines(single[2]);
-        let news = [new, nothrow].into_iter().filter(|&call| defines(call));
-        if !deleted {
-            alone.extend(news.map(|call| (call, delete)));
-        }
-        if defines(delete) && !made {
-            alone.push((delete, new));
-        }
-        if defines(sized) && !defines(delete) {
-            alone.push((sized, delete));
-        }
-        if defines(delete) && !defines(sized) {
-            unsized_alone.push((delete, sized));
+        if !defines(delete) && !(kind >= 2 && defines(single[2])) {
+            let news = [new, nothrow].into_iter().filter(|&call| defines(call));
+            new_alone.extend(news.map(|call| (call, delete)));
         }
     }
     let told = |pairs: Vec<(Call, Call)>| {
@@ -59,8 +54,9 @@ pub fn broken(defines: impl Fn(Call) -> bool) -> Vec<(RuleId, String)> {
         format!("defines {}", each.collect::<Vec<_>>().join(", "))
     };
     [
-        (RuleId::CxxPairComplete, alone),
+        (RuleId::CxxPairComplete, sized_alone),
         (RuleId::CxxPairSized, unsized_alone),
+        (RuleId::CxxPairDelete, new_alone),
     ]
     .into_iter()
     .filter(|(_, pairs)| !pairs.is_empty())
@@ -87,16 +83,22 @@ mod tests {
             .collect();
         assert_eq!(of(&all), []);
         assert_eq!(of(&[]), []);
-        let both = [RuleId::CxxPairComplete, RuleId::CxxPairSized];
+        let complete = &[RuleId::CxxPairComplete][..];
+        let sized = &[RuleId::CxxPairSized][..];
+        let delete = &[RuleId::CxxPairDelete][..];
+        let both = &[RuleId::CxxPairComplete, RuleId::CxxPairDelete][..];
         for (defined, broken) in [
-            (&[New][..], &both[..1]),
-            (&[NewNothrow], &both[..1]),
-            (&[NewArray], &both[..1]),
-            (&[NewAligned], &both[..1]),
-            (&[Delete], &both),
-            (&[DeleteSized], &both[..1]),
-            (&[New, DeleteSized], &both[..1]),
-            (&[New, Delete], &both[1..]),
+            (&[New][..], delete),
+            (&[NewNothrow], delete),
+            (&[NewArray], delete),
+            (&[NewAligned], delete),
+            (&[DeleteSized], complete),
+            (&[DeleteArraySized, Delete, DeleteSized], complete),
+            (&[New, DeleteSized], both),
+            // Of who replaces delete alone, as to count, nothing is said.
+            (&[Delete], sized),
+            (&[Delete, DeleteSized], &[]),
+            (&[New, Delete], sized),
             (&[New, Delete, DeleteSized], &[]),
             // The C++ library's `new[]` calls `new`, and its `delete[]` calls `delete`.
             (&[New, NewArray, Delete, DeleteSized], &[]),
@@ -105,7 +107,7 @@ mod tests {
                 &[],
             ),
             // But it has aligned forms of its own.
-            (&[New, Delete, DeleteSized, NewAligned], &both[..1]),
+            (&[New, Delete, DeleteSized, NewAligned], delete),
         ] {
             assert_eq!(of(defined), broken, "{defined:?}");
         }

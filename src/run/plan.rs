@@ -61,6 +61,11 @@ impl Item {
         }
     }
 
+    /// Whether its first operation is the first call of a process.
+    pub fn is_first_call(&self) -> bool {
+        self.once && !is_fresh(&self.program)
+    }
+
     /// Whether the program is run again and again, another system call failing each time, until none is left to fail.
     pub fn is_sweep(&self) -> bool {
         let mut failing = self.program.ops.iter().filter_map(Failing::of).peekable();
@@ -191,6 +196,11 @@ impl<'a> Random<'a> {
     }
 }
 
+/// Whether a program begins in circumstances of its own: everything is to be done in them for the first time.
+pub(super) fn is_fresh(program: &Program) -> bool {
+    program.ops.first().is_some_and(|op| op.call == Call::Under)
+}
+
 impl<'a> Plan<'a> {
     fn with(items: Vec<Item>, random: Option<Random<'a>>) -> Plan<'a> {
         Plan {
@@ -207,9 +217,9 @@ impl<'a> Plan<'a> {
         let mut items = Vec::new();
         for (name, program) in vectors() {
             items.push(Item {
+                once: is_fresh(&program),
                 program,
                 phase: format!("vector {name}"),
-                once: false,
                 given: false,
                 unhurried: false,
             });
@@ -232,8 +242,8 @@ impl<'a> Plan<'a> {
             };
             items.push(Item {
                 phase: format!("{} {rule}", kind.as_str()),
+                once: is_fresh(&program),
                 program,
-                once: false,
                 given: false,
                 unhurried: false,
             });

@@ -25,7 +25,7 @@ const SURE: u32 = 3;
 const FEWEST: u32 = 2;
 const MOST: u32 = 30;
 /// Programs of more operations than this are not looked at closely: it would keep threads apart.
-const CLOSE: u64 = 512;
+pub(super) const CLOSE: u64 = 512;
 /// The part of the time in which it is found out how often it shows, and again at the end: one in so many.
 const COUNTING: u32 = 5;
 
@@ -113,24 +113,12 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
             false => attribute_threads(&best.finding, &best.program, false, &seat.rules()),
         };
     }
-    let (outcomes, live) = best
-        .run
-        .map(|run| (run.outcomes, run.live))
-        .unwrap_or_default();
-    Ok(Case {
-        finding: best.finding,
-        program: best.program,
-        outcomes,
-        live,
-        phase: item.phase.clone(),
-        reproduced,
-        shown: Some(shown),
-    })
+    Ok(best.into_case(item, reproduced, Some(shown)))
 }
 
 /// How long a call may take where it decides what becomes of the finding. That a call hangs is believed after all the time
 /// that a call has, or every slow one would be taken for one; other harm does not need it.
-fn patience(seat: &Seat<'_>, finding: &Finding) -> Duration {
+pub(super) fn patience(seat: &Seat<'_>, finding: &Finding) -> Duration {
     match is_hang(finding) {
         true => seat.patience(),
         false => PATIENCE,
@@ -177,14 +165,18 @@ pub(super) fn is_hang(finding: &Finding) -> bool {
 
 impl Hunt {
     /// What the program shows, if it is what is looked for.
-    fn finds(&self, seat: &mut Seat<'_>, program: &Program) -> Result<Option<Finding>, CheckError> {
+    pub(super) fn finds(
+        &self,
+        seat: &mut Seat<'_>,
+        program: &Program,
+    ) -> Result<Option<Finding>, CheckError> {
         let (found, _) = self.attempt(seat, program, true, self.patience)?;
         Ok(found.filter(|found| self.is_it(found, program)))
     }
 
     /// In how many runs the program shows it, of as many as there is time for: once at least, and a few times more if that
     /// can be until `latest`.
-    fn count(
+    pub(super) fn count(
         &self,
         seat: &mut Seat<'_>,
         program: &Program,

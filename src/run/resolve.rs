@@ -94,6 +94,7 @@ fn find(
             own,
         });
     }
+    native.find_runtime(handle);
     (native, found)
 }
 

@@ -52,6 +52,8 @@ fn forbidding(op: &Op, size: Option<u64>) -> &'static [RuleId] {
         {
             &[RuleId::HugeMustFail]
         }
+        // What the C library says of its own functions does not bind the operators.
+        (call, Some(size)) if call.is_new() && size > ADDRESS_SPACE => &[RuleId::HugeMustFail],
         (Call::Realloc, Some(size)) if size > WRAPS => {
             &[RuleId::ReallocOversizeEarly, RuleId::HugeMustFail]
         }
@@ -92,6 +94,7 @@ impl Shadow<'_> {
             _ => reply.value,
         };
         if at.op.call.is_new() {
+            self.check_handler(at, reply)?;
             self.check_failure_of_new(at, reply)?;
         }
         if at.op.call.takes_alignment() {

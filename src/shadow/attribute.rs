@@ -247,6 +247,8 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
         return match finding.evidence {
             Evidence::Overlap { .. } => RuleId::Disjoint,
             Evidence::Contents { .. } => RuleId::ContentStable,
+            Evidence::Growth { .. } => RuleId::FreeMakesAvailable,
+            Evidence::Died { .. } => RuleId::CallReturns,
             _ => finding.rule,
         };
     }
@@ -299,6 +301,29 @@ fn rule_of_told(program: &Program) -> Option<RuleId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_plain_free_shows_as_well_is_not_laid_to_one_that_is_told_the_size() {
+        let rules: RuleSet = RuleId::ALL.iter().copied().collect();
+        let rule = |free: Call| {
+            let program = Program {
+                rule: Some(RuleId::CxxSizedEquiv),
+                ops: vec![Op::new(Call::New, 0, 8, 0), Op::new(free, 0, 0, 0)],
+            };
+            let evidence = Evidence::Growth {
+                bytes: 2,
+                allowed: 1,
+            };
+            let finding = Finding {
+                rule: RuleId::CxxSizedEquiv,
+                op_index: 1,
+                evidence,
+            };
+            attribute_shrunk(&finding, &program, &rules)
+        };
+        assert_eq!(rule(Call::DeleteSized), RuleId::CxxSizedEquiv);
+        assert_eq!(rule(Call::Delete), RuleId::FreeMakesAvailable);
+    }
 
     #[test]
     fn only_a_fault_outside_the_subject_is_about_the_block() {

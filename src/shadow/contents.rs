@@ -24,7 +24,7 @@ const HUGE: u64 = 256 << 20;
 const PAGE: u64 = 4096;
 /// So many bytes in a row are not the same by chance.
 pub const TELLING: usize = 16;
-/// Ranges of a large block that are looked at to see what remains of it.
+/// Ranges of a large block, besides its tail, that are looked at to see what remains of it.
 const MOST_READ: usize = 16;
 /// Memory that had to be zero is read whole up to this many bytes, and at the places above beyond.
 const ZERO_WHOLE: u64 = 1 << 20;
@@ -220,10 +220,17 @@ impl Pattern {
         if size <= WHOLE {
             return remains(self.window(0).wrapping_add(from as usize), from..size);
         }
-        windows(size)
-            .filter(|range| range.start >= from)
-            .take(MOST_READ)
-            .find_map(|range| remains(self.window(range.start), range))
+        // Whoever stops too soon leaves the tail.
+        let tail = tail(size);
+        let last = from.max(tail);
+        let noise = self.window(tail).wrapping_add((last - tail) as usize);
+        let others = || windows(size).filter(|range| range.start >= from && range.start < tail);
+        let every = others().count().div_ceil(MOST_READ).max(1);
+        remains(noise, last..size).or_else(|| {
+            others()
+                .step_by(every)
+                .find_map(|range| remains(self.window(range.start), range))
+        })
     }
 
     /// Verifies a range at whose start a window begins.
@@ -465,7 +472,8 @@ mod tests {
                     room.len()
                 })
             };
-            assert_eq!(remains(&block, 0), Some(0), "{size}");
+            let whole = remains(&block, 0).is_some_and(|offset| offset < size);
+            assert!(whole, "{size}");
             let half = remains(&block, size / 2);
             assert_eq!(half.is_some(), size > 16, "{size}");
             assert!(half.is_none_or(|offset| offset >= size / 2), "{size}");
@@ -474,6 +482,31 @@ mod tests {
             block.fill(0);
             assert_eq!(remains(&block, 0), None, "{size}");
         }
+    }
+
+    #[test]
+    fn what_remains_beyond_the_start_of_a_large_block_is_found() {
+        const SIZE: u64 = 2 << 20;
+        let pattern = Pattern::of(3);
+        let mut filled = vec![0u8; SIZE as usize];
+        // SAFETY: the block has `SIZE` bytes.
+        unsafe { pattern.fill(filled.as_mut_ptr(), 0, SIZE) };
+        let remains = |cleared: &[Range<u64>], from| {
+            let mut block = filled.clone();
+            for range in cleared {
+                block[range.start as usize..range.end as usize].fill(0);
+            }
+            pattern.remains(SIZE, from, |offset, room| {
+                room.copy_from_slice(&block[offset as usize..][..room.len()]);
+                room.len()
+            })
+        };
+        assert!(remains(&[0..64 << 10], 0).is_some());
+        assert_eq!(remains(&[0..SIZE - 32], 0), Some(SIZE - 32));
+        // A tail that begins before what is asked about.
+        assert_eq!(remains(&[0..64 << 10], SIZE - 20), Some(SIZE - 20));
+        assert!(remains(&[0..64 << 10, SIZE - 4096..SIZE], 0).is_some());
+        assert_eq!(remains(&[0..SIZE], 0), None);
     }
 
     #[test]

@@ -284,6 +284,8 @@ pub struct Outcome {
     pub value: u64,
     /// `errno` after the call if it was changed.
     pub errno: Option<i32>,
+    /// Whether it threw an exception instead of returning.
+    pub thrown: bool,
 }
 
 /// The address and size of a live block at the time of a finding.

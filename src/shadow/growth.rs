@@ -20,6 +20,11 @@ pub const LEAST: usize = 4 * PARTS;
 pub const MOST: usize = 4096;
 /// If more than one in so many of all bytes handed out are lost, free does not make them available at all.
 const GROSS: u64 = 16;
+/// If more than one in so many of them stay, all do: they are lost, or wait until others have been freed.
+const MOST_STAY: u64 = 2;
+/// Bytes handed out before it is known that they do not wait: what looks for the use of freed memory keeps up to half as
+/// many back.
+const PATIENT: u64 = 512 << 20;
 
 /// One measurement of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +69,8 @@ pub struct Climb {
     pub bytes: u64,
     /// Whether that is a large part of all that was handed out meanwhile, and was used.
     pub gross: bool,
+    /// Whether it may end yet: all that was freed may be waiting for more to be freed.
+    pub may_end: bool,
 }
 
 /// What grows on and on in these measurements by more than `allowed` bytes from part to part; `None` if nothing does,
@@ -75,27 +82,33 @@ pub fn climb(samples: &[Sample], allowed: u64) -> Option<Climb> {
     let part = |number: usize, of: usize| {
         &samples[samples.len() * number / of..samples.len() * (number + 1) / of]
     };
+    let least = |what: Measured, number, of| {
+        let measured = part(number, of).iter().map(|sample| what.of(sample));
+        measured.min().unwrap_or(0)
+    };
+    let rises = |what| {
+        let floors = [1, 2, 3, 4].map(|number| least(what, number, PARTS));
+        [0, 1, 2].map(|at| floors[at + 1].saturating_sub(floors[at]))
+    };
+    let handed_out = |number| part(number, PARTS).first().map(|sample| sample.handed_out);
+    let meanwhile = handed_out(PARTS - 1)?.saturating_sub(handed_out(1)?);
+    let all_stay = Measured::ALL
+        .into_iter()
+        .any(|what| rises(what).iter().sum::<u64>() > meanwhile / MOST_STAY);
+    let in_all = samples.last()?.handed_out;
     Measured::ALL.into_iter().find_map(|what| {
-        let least = |number, of| part(number, of).iter().map(|sample| what.of(sample)).min();
-        let floors: Vec<u64> = (1..PARTS)
-            .filter_map(|number| least(number, PARTS))
-            .collect();
-        let rises: Vec<u64> = floors
-            .windows(2)
-            .map(|pair| pair[1].saturating_sub(pair[0]))
-            .collect();
-        let (first, last) = (rises.first()?, rises.last()?);
-        let halves = [2 * PARTS - 2, 2 * PARTS - 1].map(|half| least(half, 2 * PARTS));
+        let rises = rises(what);
+        let [before, after] =
+            [2 * PARTS - 2, 2 * PARTS - 1].map(|half| least(what, half, 2 * PARTS));
         let goes_on = rises.iter().all(|&rise| rise > allowed)
-            && 2 * last >= *first
-            && halves[1]? > halves[0]? + allowed / 4;
+            && 2 * rises[2] >= rises[0]
+            && after > before + allowed / 4;
         let bytes = rises.iter().sum();
-        let handed_out = |number| part(number, PARTS).first().map(|sample| sample.handed_out);
-        let meanwhile = handed_out(PARTS - 1)?.saturating_sub(handed_out(1)?);
         goes_on.then_some(Climb {
             what,
             bytes,
             gross: what == Measured::Resident && bytes > meanwhile / GROSS,
+            may_end: all_stay && in_all < PATIENT,
         })
     })
 }
@@ -118,6 +131,9 @@ impl Shadow<'_> {
             self.ledger.count(purpose);
             return Ok(());
         };
+        if climb.may_end {
+            return Ok(());
+        }
         let rule = match (climb.gross, purpose) {
             (false, _) => purpose,
             (true, RuleId::BoundedRealloc) => {
@@ -206,6 +222,23 @@ mod tests {
         let found = |share: u64| climb(&samples(|turn| turn * 1000 * MIB / share), MIB);
         assert!(found(8).expect("it grows").gross);
         assert!(!found(1024).expect("it grows").gross);
+    }
+
+    #[test]
+    fn all_that_stays_may_wait_and_be_used_later() {
+        let found = |per_turn: u64, stays: u64| {
+            let samples: Vec<Sample> = (0..100)
+                .map(|turn| Sample {
+                    resident: turn * per_turn / 8,
+                    mapped: turn * stays,
+                    handed_out: turn * per_turn,
+                })
+                .collect();
+            climb(&samples, MIB / 16).expect("it grows").may_end
+        };
+        assert!(found(4 * MIB, 4 * MIB), "blocks that are not filled wait");
+        assert!(!found(8 * MIB, 8 * MIB), "for long enough");
+        assert!(!found(4 * MIB, MIB), "not all");
     }
 
     #[test]

@@ -40,8 +40,10 @@ pub enum Choice {
     ForkRefused,
     ThreadsRefused,
     StackRefused,
+    CancellationRefused,
     NoProcRefused,
     ExitRefused,
+    HandlerRefused,
     ThreadNotCreated,
 }
 

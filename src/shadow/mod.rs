@@ -35,4 +35,6 @@ pub use growth::{Climb, Measured, Sample};
 pub use growth::{LEAST as LEAST_SAMPLES, MOST as MOST_SAMPLES};
 pub use interception::{Interception, Standing};
 pub use ledger::{Choice, Ledger};
-pub use model::{Checked, ERRNO_BEFORE, MEMPTR_BEFORE, Reply, Request, Shadow, Stop, Thrown};
+pub use model::{
+    Checked, ERRNO_BEFORE, HandlerState, MEMPTR_BEFORE, Reply, Request, Shadow, Stop, Thrown,
+};

@@ -73,6 +73,17 @@ pub struct Reply {
     pub errno: i32,
     /// Whether a system call failed on purpose while the call was at work.
     pub hampered: bool,
+    /// What has become of the new handler, if the program has installed one.
+    pub handler: Option<HandlerState>,
+}
+
+/// A new handler after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandlerState {
+    /// How often it has been called since it was installed.
+    pub calls: u32,
+    /// Whether it is still the handler.
+    pub is_set: bool,
 }
 
 /// An exception.
@@ -408,7 +419,11 @@ impl<'l> Shadow<'l> {
             } else {
                 i64::from(reply.code).cast_unsigned()
             };
-            self.outcomes[index] = Outcome { value, errno };
+            self.outcomes[index] = Outcome {
+                value,
+                errno,
+                thrown: reply.thrown.is_some(),
+            };
         }
         self.starved |= reply.hampered;
         self.ledger.count(RuleId::CallReturns);

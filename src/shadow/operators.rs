@@ -27,6 +27,14 @@ pub(super) fn rules_of_delete(call: Call, null: bool) -> Vec<RuleId> {
     about.map(|(_, rule)| rule).collect()
 }
 
+fn threw(thrown: Thrown) -> Evidence {
+    let what = match thrown {
+        Thrown::BadAlloc => "St9bad_alloc".into(),
+        Thrown::Other(name) => name.to_string_lossy().into_owned(),
+    };
+    Evidence::Threw { what }
+}
+
 impl Shadow<'_> {
     /// Whether a `new` that gave no block says so as its form must, and one that gave a block threw nothing.
     #[inline(never)]
@@ -47,13 +55,40 @@ impl Shadow<'_> {
             }
             (RuleId::CxxNewThrows, None) => self.broken(at, rule, null),
             (RuleId::CxxNewThrows, Some(Thrown::BadAlloc)) | (_, None) => Ok(()),
-            (_, Some(thrown)) => {
-                let what = match thrown {
-                    Thrown::BadAlloc => "St9bad_alloc".into(),
-                    Thrown::Other(name) => name.to_string_lossy().into_owned(),
-                };
-                self.broken(at, rule, Evidence::Threw { what })
-            }
+            (_, Some(thrown)) => self.broken(at, rule, threw(thrown)),
+        }
+    }
+
+    /// Whether a `new` gave up only once there was no new handler.
+    #[inline(never)]
+    pub(super) fn check_handler(&self, at: At, reply: &Reply) -> Checked {
+        let Some(handler) = reply.handler else {
+            return Ok(());
+        };
+        let gave_up = reply.value == 0 && handler.is_set;
+        if handler.calls > 0 || gave_up {
+            self.ledger.count(RuleId::CxxNewHandler);
+        }
+        if !gave_up {
+            return Ok(());
+        }
+        let evidence = Evidence::Requests {
+            wanted: "the new handler called until there is memory, or no handler".into(),
+            found: format!(
+                "no block, though there is a handler; calls of it: {}",
+                handler.calls
+            ),
+        };
+        self.broken(at, RuleId::CxxNewHandler, evidence)
+    }
+
+    /// Whether a `delete` threw nothing. What has become of a block whose `delete` did cannot be told.
+    #[inline(never)]
+    pub(super) fn check_delete(&self, at: At, reply: &Reply) -> Checked {
+        self.ledger.count(RuleId::CxxDeleteNothrow);
+        match reply.thrown {
+            Some(thrown) => self.ruined(at, RuleId::CxxDeleteNothrow, threw(thrown)),
+            None => Ok(()),
         }
     }
 

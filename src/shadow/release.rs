@@ -10,6 +10,9 @@ impl Shadow<'_> {
     #[inline(always)]
     pub(super) fn settle_release(&mut self, at: At, before: &Block, reply: &Reply) -> Checked {
         self.check_errno_left(at, reply)?;
+        if at.op.call.is_delete() {
+            self.check_delete(at, reply)?;
+        }
         if before.is_live() {
             self.ledger.count(RuleId::StartAddress);
             self.ledger.count(RuleId::MetadataInviolate);

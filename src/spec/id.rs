@@ -121,8 +121,11 @@ rule_ids! {
     CxxDeleteNull = "cxx-delete-null",
     CxxSizedEquiv = "cxx-sized-equiv",
     CxxAlignedDelete = "cxx-aligned-delete",
+    CxxDeleteNothrow = "cxx-delete-nothrow",
+    CxxNewHandler = "cxx-new-handler",
     CxxPairComplete = "cxx-pair-complete",
     CxxPairSized = "cxx-pair-sized",
+    CxxPairDelete = "cxx-pair-delete",
     // Introspection.
     UsableGe = "usable-ge",
     UsableStable = "usable-stable",

@@ -1,6 +1,6 @@
 //! A subject that serves one thread at a time, behind a lock for several.
 
-use super::{Subject, Thrown};
+use super::{SetNewHandler, Subject, Thrown};
 use crate::program::{Call, Operator};
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +61,10 @@ impl<S: Subject + Send> Subject for Locked<S> {
         lock(&self.0).provides(call)
     }
 
+    fn set_new_handler(&self) -> Option<SetNewHandler> {
+        lock(&self.0).set_new_handler()
+    }
+
     forward! {
         malloc(size: usize) -> *mut u8;
         calloc(count: usize, size: usize) -> *mut u8;
@@ -78,7 +82,7 @@ impl<S: Subject + Send> Subject for Locked<S> {
         valloc(size: usize) -> *mut u8;
         pvalloc(size: usize) -> *mut u8;
         operator_new(form: Operator, size: usize, alignment: usize) -> Result<*mut u8, Thrown>;
-        operator_delete(form: Operator, block: *mut u8, size: usize, alignment: usize);
+        operator_delete(form: Operator, block: *mut u8, size: usize, alignment: usize) -> Result<(), Thrown>;
         malloc_usable_size(block: *mut u8) -> usize;
         malloc_trim(pad: usize) -> i32;
         renew();

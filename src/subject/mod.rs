@@ -17,6 +17,11 @@ pub use locked::Locked;
 pub use native::Native;
 pub use reference::Reference;
 
+/// `std::new_handler`.
+pub type NewHandler = extern "C" fn();
+/// `std::set_new_handler`: it returns the handler before.
+pub type SetNewHandler = unsafe extern "C" fn(Option<NewHandler>) -> Option<NewHandler>;
+
 /// An allocator under test.
 ///
 /// The methods are the C entry points with C's meaning, arguments and `errno`. Only those for which
@@ -114,14 +119,22 @@ pub trait Subject {
         absent()
     }
     /// The `operator delete` of this form, which is told of size and alignment what it takes.
+    ///
+    /// # Errors
+    ///
+    /// What it threw.
     unsafe fn operator_delete(
         &mut self,
         _form: Operator,
         _block: *mut u8,
         _size: usize,
         _alignment: usize,
-    ) {
+    ) -> Result<(), Thrown> {
         absent()
+    }
+    /// The `std::set_new_handler` of the C++ library that its operators ask, if there is one.
+    fn set_new_handler(&self) -> Option<SetNewHandler> {
+        None
     }
     /// `malloc_usable_size`
     unsafe fn malloc_usable_size(&mut self, _block: *mut u8) -> usize {

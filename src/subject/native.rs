@@ -1,7 +1,7 @@
 //! A library's allocator, called through its symbols.
 
-use super::throwing::Throwing;
-use super::{Subject, Thrown};
+use super::throwing::{Runtime, Throwing};
+use super::{SetNewHandler, Subject, Thrown};
 use crate::program::{Call, FORMS, Operator, SYMBOLS};
 use std::ffi::c_void;
 
@@ -15,6 +15,8 @@ macro_rules! native {
             $($field: Option<unsafe extern "C" fn($($arg),*) $(-> $ret)?>,)*
             /// The C++ operators, by form.
             operators: [Option<Throwing>; FORMS],
+            /// What they throw with.
+            runtime: Runtime,
         }
 
         /// The names of C.
@@ -85,9 +87,20 @@ impl Native {
         names
     };
 
-    fn operator(&self, form: Operator) -> Throwing {
+    /// Looks for the C++ runtime that the library throws with, through this handle of `dlopen`.
+    pub fn find_runtime(&mut self, handle: *mut c_void) {
+        self.runtime = Runtime::found_by(handle);
+    }
+
+    /// Calls an operator that [`Subject::provides`] said is there.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Throwing::call`].
+    unsafe fn operate(&self, form: Operator, arguments: [usize; 3]) -> Result<*mut u8, Thrown> {
         match self.operators[form.place()] {
-            Some(function) => function,
+            // SAFETY: the caller's promise.
+            Some(function) => unsafe { function.call(arguments, &self.runtime) },
             None => super::absent(),
         }
     }
@@ -175,10 +188,7 @@ impl Subject for Native {
         alignment: usize,
     ) -> Result<*mut u8, Thrown> {
         // SAFETY: the contract of [`Subject`]; the function is of this form.
-        unsafe {
-            self.operator(form)
-                .call(arguments(size, form, None, alignment))
-        }
+        unsafe { self.operate(form, arguments(size, form, None, alignment)) }
     }
     unsafe fn operator_delete(
         &mut self,
@@ -186,13 +196,14 @@ impl Subject for Native {
         block: *mut u8,
         size: usize,
         alignment: usize,
-    ) {
+    ) -> Result<(), Thrown> {
         let size = Some(size).filter(|_| form.sized);
-        // SAFETY: as above. A delete does not throw; if one does all the same, its block is gone.
-        let _ = unsafe {
-            self.operator(form)
-                .call(arguments(block.expose_provenance(), form, size, alignment))
-        };
+        let arguments = arguments(block.expose_provenance(), form, size, alignment);
+        // SAFETY: as above.
+        unsafe { self.operate(form, arguments) }.map(|_| ())
+    }
+    fn set_new_handler(&self) -> Option<SetNewHandler> {
+        self.runtime.set_new_handler()
     }
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {
         forward!(self.malloc_usable_size(block))

@@ -65,6 +65,22 @@ fn who_frees_twice_hands_out_twice() {
     }
 }
 
+/// What dies, speaks or mixes up blocks without any misuse has detected none.
+#[test]
+fn what_goes_wrong_by_itself_is_left_out() {
+    let room = Room::new();
+    let Some(report) = misused(&room, "hostile/speaks") else {
+        return;
+    };
+    let rows = report["misuse"].as_array().expect("rows");
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert_eq!(row["tried"], 0, "{row}");
+    }
+    let notes = report["subject"]["notes"].to_string();
+    assert!(notes.contains("without any misuse"), "{notes}");
+}
+
 #[test]
 fn who_does_nothing_is_silent() {
     let room = Room::new();

@@ -120,6 +120,25 @@ fn reuse_may_be_delayed() {
 }
 
 #[test]
+fn reuse_may_wait_for_many_bytes() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/quarantine") else {
+        return;
+    };
+    let report = room.check(&library, &[]);
+    report.assert_sound();
+    for rule in [
+        "bounded-steady",
+        "bounded-sawtooth",
+        "bounded-aligned",
+        "bounded-realloc",
+        "bounded-fifo",
+    ] {
+        assert_eq!(report.verdict_of(rule), "pass", "{}", report.summary());
+    }
+}
+
+#[test]
 fn memory_may_be_small() {
     sound("tiny_pool");
 }

@@ -60,8 +60,9 @@ fn freed_on_failure(out: &mut Vec<Program>) {
     script.direct(Call::Bounded, 48 << 20, 0);
     script.expect(Expect::AsBefore);
     out.push(script.finish());
+    // Whether these are freed cannot be seen, but what comes after them can.
     for huge in HUGE {
-        let mut script = Script::new(RuleId::ReallocfFrees);
+        let mut script = Script::new(RuleId::HugeMustFail);
         let blocks: Vec<_> = SIZES.iter().map(|&size| script.malloc(size)).collect();
         let other = script.malloc(100);
         for &block in &blocks {

@@ -3,6 +3,7 @@
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+use crate::program::under::{Condition, Under};
 use crate::spec::RuleId;
 
 /// Sizes that no address space holds.
@@ -31,6 +32,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         exhausted(new, out);
         failing(new, out);
         zero(new, out);
+        handled(kit, new, out);
         match new.takes_alignment() {
             true => aligned(kit, new, out),
             false => sizes(new, out),
@@ -43,6 +45,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         .filter(|&call| call.is_delete() && kit.has(call))
     {
         if let Some(new) = news().find(|&new| belong(new, delete)) {
+            of_every_kind(new, delete, out);
             deleted(kit, new, delete, out);
             over_and_over(new, delete, out);
             if delete.operator().is_some_and(|form| form.sized) {
@@ -81,8 +84,8 @@ fn huge(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
         let mut script = Script::new(rule_of_failure(new));
         script.warm(kit, 1);
         for alignment in [64, 4096] {
+            // That no block may come of it is what every profile says of such a size.
             script.make(request(new, alignment, size));
-            script.expect(Expect::Null);
             // The heap is as it was.
             let block = script.make(request(new, alignment, 100));
             script.malloc(100);
@@ -116,10 +119,12 @@ fn exhausted(new: Call, out: &mut Vec<Program>) {
 
 /// Each system call fails, and all from one on.
 fn failing(new: Call, out: &mut Vec<Program>) {
-    for (which, size) in [
-        (Which::Nth, 4 << 20),
-        (Which::Nth, 5000),
-        (Which::From, 300_000),
+    // Most allocators ask the system for blocks of the one or the other size; the largest take long to write.
+    const SIZES: [u64; 3] = [1 << 20, 5000, 300_000];
+    for (which, sizes) in [
+        (Which::Nth, SIZES),
+        (Which::From, SIZES),
+        (Which::Nth, [4 << 20; 3]),
     ] {
         let mut script = Script::new(rule_of_failure(new));
         let first = Failing {
@@ -128,14 +133,35 @@ fn failing(new: Call, out: &mut Vec<Program>) {
             number: 1,
         };
         script.add(first.op());
-        let blocks: Vec<Slot> = (0..3)
-            .map(|_| script.make(request(new, 64, size)))
-            .collect();
+        let blocks = sizes.map(|size| script.make(request(new, 64, size)));
         script.add(Failing::none());
-        let other = script.make(request(new, 64, size));
+        let other = script.make(request(new, 64, sizes[0]));
         for block in blocks.into_iter().chain([other]) {
             script.on(delete_of(new), block);
         }
+        script.sweep();
+        out.push(script.finish());
+    }
+}
+
+/// With a new handler: one that makes room, and one that cannot.
+fn handled(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
+    const LARGE: u64 = 64 << 20;
+    for (limit, size) in [(1 << 20, LARGE), (0, HUGE[4])] {
+        if limit > 0 && !kit.affords(2 * LARGE) {
+            continue;
+        }
+        let mut script = Script::new(RuleId::CxxNewHandler);
+        let handler = Under {
+            condition: Condition::NewHandler,
+            number: 2,
+        };
+        script.add(handler.op());
+        script.limit(limit);
+        script.make(request(new, 64, size));
+        script.unlimit();
+        let block = script.make(request(new, 64, 100));
+        script.on(delete_of(new), block);
         script.sweep();
         out.push(script.finish());
     }
@@ -185,13 +211,19 @@ fn aligned(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
                 continue;
             }
             // The first block of a page is aligned by luck.
-            let blocks: Vec<Slot> = (0..5)
-                .map(|_| script.make(request(new, alignment, size)))
-                .collect();
+            let make = |script: &mut Script| {
+                let block = script.make(request(new, alignment, size));
+                // What must come of no bytes is another rule's.
+                if size > 0 {
+                    script.expect(Expect::Pointer);
+                }
+                block
+            };
+            let blocks: Vec<Slot> = (0..5).map(|_| make(&mut script)).collect();
             script.on(delete_of(new), blocks[1]);
             script.on(delete_of(new), blocks[3]);
             script.malloc(size);
-            script.make(request(new, alignment, size));
+            make(&mut script);
         }
         script.sweep();
         out.push(script.finish());
@@ -214,12 +246,24 @@ fn null(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
 }
 
+/// Blocks that allocators keep in different ways, and a null pointer.
+fn of_every_kind(new: Call, delete: Call, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::CxxDeleteNothrow);
+    for size in [0, 1, 100, 5000, 70_000, 2 << 20] {
+        let block = script.make(request(new, 64, size));
+        script.on(delete, block);
+    }
+    script.add(Op::new(delete, NO_SLOT, 0, 0).with_arguments_of_null(64));
+    script.sweep();
+    out.push(script.finish());
+}
+
 /// The rule about a `delete`, the most special one.
 fn rule_of_delete(delete: Call) -> RuleId {
     match delete.operator() {
         Some(form) if form.sized => RuleId::CxxSizedEquiv,
         Some(form) if form.aligned => RuleId::CxxAlignedDelete,
-        _ => RuleId::FreeMakesAvailable,
+        _ => RuleId::CxxDeleteNothrow,
     }
 }
 

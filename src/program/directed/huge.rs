@@ -76,13 +76,18 @@ fn wrapping(kit: &Kit<'_>, make: Make, out: &mut Vec<Program>) {
     out.push(script.finish());
 }
 
-/// What a failure says of itself, whatever makes it fail: an alignment that every allocator has, and no caches.
-fn said(make: Make, out: &mut Vec<Program>) {
-    let rule = match make(0).call {
+/// The rule about what a failure of a call says of itself.
+fn rule_of_failure(call: Call) -> RuleId {
+    match call {
         Call::Memalign | Call::Valloc | Call::Pvalloc => RuleId::MemalignErrno,
         Call::PosixMemalign => RuleId::PmaReturnsError,
         _ => RuleId::MallocErrno,
-    };
+    }
+}
+
+/// What a failure says of itself, whatever makes it fail: an alignment that every allocator has, and no caches.
+fn said(make: Make, out: &mut Vec<Program>) {
+    let rule = rule_of_failure(make(0).call);
     for size in [u64::MAX, SIGNED_MAX + 1, SIGNED_MAX, 1 << 57] {
         let mut script = Script::new(rule);
         script.make(make(size));
@@ -126,9 +131,15 @@ fn powers(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
 }
 
-/// Size and alignment that wrap together, though each alone does not.
+/// Alignments that many allocators see to in a way of its own, and what a failure says there. Then size and alignment
+/// that wrap together, though each alone does not.
 fn aligned(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for call in kit.aligning() {
+        for alignment in [32, 256, 4096] {
+            let mut script = Script::new(rule_of_failure(call));
+            script.make(kit.aligned(call, alignment, SIGNED_MAX + 1 + alignment));
+            out.push(script.finish());
+        }
         let mut script = Script::new(RuleId::HugeMustFail);
         script.warm(kit, 2);
         for power in [3, 4, 6, 12, 16, 20, 30, 46, 62, 63] {

@@ -7,6 +7,8 @@ use crate::spec::RuleId;
 
 /// Sizes of blocks, of every kind that allocators treat in a way of its own.
 const SIZES: [u64; 7] = [16, 100, 1000, 5000, 40_000, 300_000, 2 << 20];
+/// Blocks up to so many bytes can be had wherever there is memory at all.
+const ORDINARY: u64 = 40_000;
 /// Random operations that a child makes.
 const OPERATIONS: usize = 400;
 
@@ -66,16 +68,19 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         let mut script = Script::new(rule);
         // In a fresh process, in which everything is done for the first time.
         script.add(under);
-        every_call(kit, &mut script, Expect::Any);
+        every_call(kit, &mut script, |size| match size <= ORDINARY {
+            true => Expect::Pointer,
+            false => Expect::Any,
+        });
         out.push(script.finish());
         if condition == Condition::Stack {
             continue;
         }
         let mut script = Script::new(rule);
-        every_call(kit, &mut script, Expect::Any);
+        every_call(kit, &mut script, |_| Expect::Any);
         script.add(under);
         let start = script.here();
-        every_call(kit, &mut script, Expect::AsEarlier);
+        every_call(kit, &mut script, |_| Expect::AsEarlier);
         script.repeat_from(
             start,
             if condition == Condition::Signals {
@@ -88,12 +93,12 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
 }
 
-fn every_call(kit: &Kit<'_>, script: &mut Script, expect: Expect) {
+fn every_call(kit: &Kit<'_>, script: &mut Script, expect: impl Fn(u64) -> Expect) {
     for size in SIZES {
         let mut made = Vec::new();
         for request in kit.requests(size) {
             made.push(script.make(request));
-            script.expect(expect);
+            script.expect(expect(size));
         }
         for &slot in &made {
             script.realloc(slot, size + size / 2);

@@ -200,10 +200,11 @@ fn roundtrip(kit: &Kit<'_>, out: &mut Vec<Program>) {
         for &class in classes {
             let block = script.malloc(class - 1);
             script.ask(kit, block);
+            // Down and up again is nothing to ask of memory that there was none of.
             script.realloc(block, class);
-            script.expect(Expect::Pointer);
+            script.expect(Expect::AsBefore);
             script.realloc(block, class);
-            script.expect(Expect::Pointer);
+            script.expect(Expect::AsBefore);
         }
         script.sweep();
         out.push(script.finish());

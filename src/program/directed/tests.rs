@@ -5,12 +5,13 @@ use crate::spec::RuleId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules that only the whole process can be asked about, or that come with every other program.
-const UNDIRECTED: [RuleId; 8] = [
+const UNDIRECTED: [RuleId; 9] = [
     // Whose function answers is read from the loaded process.
     RuleId::InterposeCore,
     RuleId::InterposeComplete,
     RuleId::CxxPairComplete,
     RuleId::CxxPairSized,
+    RuleId::CxxPairDelete,
     // Each call as the first of a process is made by whoever starts the processes.
     RuleId::FirstCallAny,
     // Looked at after every call of every program.

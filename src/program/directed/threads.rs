@@ -3,6 +3,7 @@
 use super::script::{Kit, Request, Script};
 use crate::program::op::{Call, Expect, Program, Slot};
 use crate::program::threads::Schedule;
+use crate::program::under::{Condition, Under};
 use crate::spec::RuleId;
 
 const MIB: u64 = 1 << 20;
@@ -10,6 +11,8 @@ const MIB: u64 = 1 << 20;
 const SIZES: [u64; 5] = [24, 100, 1000, 20_000, 300_000];
 /// How often what several threads do at once is repeated.
 const OFTEN: u64 = 150;
+/// Threads beside the one that is watched.
+const OTHERS: u64 = 3;
 /// Threads that live one after another.
 const SHORT_LIVES: u64 = 10_000;
 
@@ -17,6 +20,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     if !kit.vocabulary.threads {
         return;
     }
+    crowded(kit, out);
     alike(kit, out);
     mixed(kit, out);
     reused(kit, out);
@@ -28,6 +32,33 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     short_lives(out);
     at_exit(kit, out);
     after_failure(kit, out);
+}
+
+/// One thread is watched while others make and free blocks without a pause, which leaves no moment in which they would
+/// not meet.
+fn crowded(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    let others = Under {
+        condition: Condition::Threads,
+        number: OTHERS,
+    };
+    for (sizes, times) in [
+        (&[16, 24, 100, 200][..], 10 * OFTEN),
+        (&[64, 600, 1000, 3000], 2 * OFTEN),
+        (&[20_000, 300_000], OFTEN / 10),
+    ] {
+        let mut script = Script::new(RuleId::ThreadSafe);
+        script.add(others.op());
+        let start = script.here();
+        let requests = sizes.iter().flat_map(|&size| kit.requests(size));
+        let blocks: Vec<Slot> = requests.map(|request| script.make(request)).collect();
+        for &block in blocks.iter().step_by(3) {
+            script.realloc(block, 2 * sizes[0]);
+        }
+        script.sweep();
+        script.free_all(&blocks);
+        script.repeat_from(start, times);
+        out.push(script.finish());
+    }
 }
 
 impl Script {

@@ -21,7 +21,7 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
     match *evidence {
         Evidence::UnexpectedPointer { .. } => pointer(t, op, "", "must fail"),
         Evidence::UnexpectedNull if is_by_chance(t, index, op) => false,
-        Evidence::UnexpectedNull => null(t, op),
+        Evidence::UnexpectedNull => null(t, index, op),
         // Storing at the end of it damages whatever is there.
         Evidence::BadAddress { .. } | Evidence::Foreign { .. } => bad_address(t, op),
         Evidence::Misaligned { alignment, .. } => misaligned(t, op, alignment),
@@ -50,10 +50,21 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
 }
 
 /// Whether a limit refuses the operation in one process and not in another: one that asks for less than the limit leaves
-/// depends on what the process had before it.
+/// depends on what the process had before it. An `operator new` that may never return NULL is asked until it is refused.
 fn is_by_chance(t: &Translator<'_>, index: usize, op: &Op) -> bool {
     let limit = t.case.program.limit_at(index).unwrap_or(0);
-    op.size().unwrap_or(0) < limit
+    op.size().unwrap_or(0) < limit && t.case.finding.rule != RuleId::CxxNewThrows
+}
+
+/// Begins a loop in which the call is made until a limit refuses it, if one does.
+fn until_refused(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
+    const MOST: u64 = 1 << 20;
+    let limit = t.case.program.limit_at(index).unwrap_or(0);
+    let times = (limit / op.size().unwrap_or(0).max(1) + 1).min(MOST);
+    if times > 1 {
+        t.open(format!("for (long again = 0; again < {times}; again++)"));
+    }
+    times > 1
 }
 
 /// C expressions that ask whether a call gave a block.
@@ -97,7 +108,7 @@ fn keep_q(t: &mut Translator<'_>, op: &Op, gave: Gave) {
 /// The call as it stands in messages.
 fn name(t: &mut Translator<'_>, op: &Op) -> String {
     match t.call(op) {
-        Some(call) => call.replacen("_(", "(", 1),
+        Some(call) => call.replacen("_(", "(", 1).replace("\"\"", "std::nothrow"),
         None => op.call.as_str().to_owned(),
     }
 }
@@ -153,11 +164,16 @@ fn bad_address(t: &mut Translator<'_>, op: &Op) -> bool {
     true
 }
 
-fn null(t: &mut Translator<'_>, op: &Op) -> bool {
+fn null(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
+    let name = name(t, op);
+    let throws = t.case.outcome(index).is_some_and(|outcome| outcome.thrown);
+    if throws {
+        t.line(format!("must_not_throw = \"{name}\";"));
+    }
+    let again = !throws && op.call.is_new() && until_refused(t, index, op);
     let Some(gave) = call_into_q(t, op) else {
         return false;
     };
-    let name = name(t, op);
     let condition = match op.expect {
         Expect::AsBefore | Expect::AsEarlier => {
             t.need(Need::Given);
@@ -170,7 +186,10 @@ fn null(t: &mut Translator<'_>, op: &Op) -> bool {
         Call::PosixMemalign => format!("    broken(\"{name}: error %d\", code);"),
         _ => format!("    broken(\"{name}: NULL, errno %d\", errno);"),
     });
-    keep_q(t, op, gave);
+    match again {
+        true => t.close(),
+        false => keep_q(t, op, gave),
+    }
     true
 }
 
@@ -363,14 +382,23 @@ fn errno_constant(number: i32) -> String {
     errno_name(number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
-/// What a `new` throws that must throw nothing ends the program at the handler for what nobody catches.
+/// What is thrown that must not be ends the program at the handler for what nobody catches.
 fn threw(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
-    if t.case.finding.rule != RuleId::CxxNothrowNull {
-        return false;
+    match t.case.finding.rule {
+        RuleId::CxxNothrowNull | RuleId::CxxDeleteNothrow => {}
+        RuleId::CxxNewThrows => {
+            t.need(Need::BadAlloc);
+            t.line("is_allowed = is_bad_alloc;");
+        }
+        _ => return false,
     }
     let name = name(t, op);
     t.line(format!("must_not_throw = \"{name}\";"));
+    let again = op.call.is_new() && until_refused(t, index, op);
     t.plain(index, op);
+    if again {
+        t.close();
+    }
     true
 }
 

@@ -38,8 +38,11 @@ pub enum Need {
     Limit,
     /// `fail_system_calls(call, nth, onwards)`.
     FailSystemCalls,
-    /// `catch_exceptions()`, and `must_not_throw`: the call that is about to be made and must not throw.
+    /// `catch_exceptions()`; `attempt(statement)`, which may throw; and `must_not_throw`: the call that is about to be made
+    /// and must not throw, or only what `is_allowed` says.
     Exceptions,
+    /// `is_bad_alloc()`: whether what is thrown is `std::bad_alloc`.
+    BadAlloc,
     /// `catch_signals()`.
     Signals,
     /// `capture()` and `captured()`.
@@ -85,7 +88,8 @@ impl Need {
             ],
             Need::Signals => &["signal.h"],
             Need::Capture => &["fcntl.h"],
-            Need::Exceptions => &["dlfcn.h"],
+            Need::Exceptions => &["setjmp.h"],
+            Need::BadAlloc => &["string.h"],
             Need::Provider => &["dlfcn.h", "string.h"],
             Need::Child | Need::WaitForChild => &["sys/wait.h"],
             Need::Disturb => &["signal.h", "sys/time.h"],
@@ -101,6 +105,7 @@ impl Need {
             Need::Limit => &[Need::Memory],
             Need::Start | Need::Samples => &[Need::Memory],
             Need::Signals => &[Need::Doing],
+            Need::BadAlloc => &[Need::Exceptions],
             _ => &[],
         }
     }
@@ -127,6 +132,7 @@ impl Need {
             Need::Limit => LIMIT,
             Need::FailSystemCalls => FAIL_SYSTEM_CALLS,
             Need::Exceptions => EXCEPTIONS,
+            Need::BadAlloc => BAD_ALLOC,
             Need::Signals => SIGNALS,
             Need::Capture => CAPTURE,
             Need::Provider => PROVIDER,
@@ -196,12 +202,17 @@ const REMAINS: &str = r#"
 static int remains(void *block, size_t from, size_t size, int byte)
 {
     static unsigned char there[4096];
-    size_t length = size - from < sizeof there ? size - from : sizeof there;
-    struct iovec to = {there, length}, of = {(char *)block + from, length};
-    ssize_t read = from < size ? process_vm_readv(getpid(), &to, 1, &of, 1, 0) : 0;
-    for (ssize_t at = 0, run = 0; at < read; at++)
-        if ((run = there[at] == byte ? run + 1 : 0) == 16)
-            return 1;
+    int run = 0;
+    for (size_t at = from; at < size; at += sizeof there) {
+        size_t length = size - at < sizeof there ? size - at : sizeof there;
+        struct iovec to = {there, length}, of = {(char *)block + at, length};
+        ssize_t read = process_vm_readv(getpid(), &to, 1, &of, 1, 0);
+        for (ssize_t k = 0; k < read; k++)
+            if ((run = there[k] == byte ? run + 1 : 0) == 16)
+                return 1;
+        if (read < (ssize_t)length)
+            run = 0;
+    }
     return 0;
 }
 "#;
@@ -307,21 +318,60 @@ static void fail_system_calls(long call, unsigned long number, int all_after)
 "#;
 
 const EXCEPTIONS: &str = r#"
+/* Of the C++ library, if it is there. A lookup by name might call the allocator. */
+extern void (*set_terminate(void (*)(void)))(void) __asm__("_ZSt13set_terminatePFvvE") __attribute__((weak));
 static const char *volatile must_not_throw;
+static int (*volatile is_allowed)(void);
+static volatile int goes_on;
+static jmp_buf after;
 
 static void thrown(void)
 {
-    if (must_not_throw != NULL)
+    if (must_not_throw != NULL && (is_allowed == NULL || !is_allowed()))
         broken("%s: threw an exception", must_not_throw);
+    if (goes_on)
+        longjmp(after, 1);
     not_shown();
 }
 
 /* Nobody catches an exception here: std::set_terminate says what happens then. */
 static void catch_exceptions(void)
 {
-    void *(*set_terminate)(void (*)(void)) = (void *(*)(void (*)(void)))dlsym(RTLD_DEFAULT, "_ZSt13set_terminatePFvvE");
     if (set_terminate != NULL)
         set_terminate(thrown);
+}
+
+#define attempt(statement) do { goes_on = 1; if (setjmp(after) == 0) { statement; } goes_on = 0; } while (0)
+"#;
+
+const BAD_ALLOC: &str = r#"
+/* Type information (Itanium C++ ABI, 2.9.5). Before the functions of a kind of types stands the type of the kind. */
+struct type { const struct type *const *functions; const char *name; };
+struct single { struct type own; const struct type *base; };
+struct several { struct type own; unsigned flags, count; struct { const struct type *of; long flags; } bases[]; };
+extern const struct type *type_thrown(void) __asm__("__cxa_current_exception_type") __attribute__((weak));
+
+/* Whether std::bad_alloc is this type, or a public base of it. */
+static int is_or_has(const struct type *of)
+{
+    const char *kind = of->functions[-1] != NULL ? of->functions[-1]->name : "";
+    const struct several *several = (const void *)of;
+    if (strcmp(of->name, "St9bad_alloc") == 0)
+        return 1;
+    if (strcmp(kind, "N10__cxxabiv120__si_class_type_infoE") == 0)
+        return is_or_has(((const struct single *)of)->base);
+    if (strcmp(kind, "N10__cxxabiv121__vmi_class_type_infoE") != 0)
+        return 0;
+    for (unsigned k = 0; k < several->count; k++)
+        if ((several->bases[k].flags & 2) && is_or_has(several->bases[k].of))
+            return 1;
+    return 0;
+}
+
+static int is_bad_alloc(void)
+{
+    const struct type *of = type_thrown != NULL ? type_thrown() : NULL;
+    return of != NULL && is_or_has(of);
 }
 "#;
 

@@ -10,7 +10,7 @@ pub fn can_be_said(op: &Op) -> bool {
     let under = Under::of(op).map(|under| under.condition);
     !matches!(
         under,
-        Some(Condition::Threads | Condition::Stack | Condition::Exit)
+        Some(Condition::Threads | Condition::Stack | Condition::Exit | Condition::NewHandler)
     )
 }
 
@@ -69,7 +69,7 @@ fn enter(t: &mut Translator<'_>, under: Under) {
             t.need(Need::HideProc);
             t.line("hide_proc();");
         }
-        Condition::Threads | Condition::Stack | Condition::Exit => {}
+        Condition::Threads | Condition::Stack | Condition::Exit | Condition::NewHandler => {}
     }
 }
 

@@ -97,19 +97,11 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
         _ if case.op().is_none() => return None,
         _ => (),
     }
-    let guilty = case.finding.op_index;
-    let throws = |op: &Op| op.call.operator().is_some_and(|form| !form.deletes);
-    if case.program.ops.iter().any(throws) {
-        // Finding out by name what it throws calls the subject, which then has the memory that a system call would get it.
-        let fails = |op: &Op| op.call == Call::FailSyscall;
-        if case.program.ops.iter().any(fails) {
-            return None;
-        }
-        // An exception before the operation in question would end the program.
-        let mut before = case.program.ops.iter().take(guilty).enumerate();
-        if before.any(|(index, op)| throws(op) && !t.succeeds(index, op)) {
-            return None;
-        }
+    let can_throw = |op: &Op| match op.call.operator() {
+        Some(form) => !form.deletes || case.finding.rule == RuleId::CxxDeleteNothrow,
+        None => false,
+    };
+    if case.program.ops.iter().any(can_throw) {
         t.need(Need::Exceptions);
         t.line("catch_exceptions();");
     }
@@ -197,28 +189,47 @@ fn run_in_child(t: &mut Translator<'_>) {
     t.line("}");
 }
 
-/// Asks who provides each entry point that the rule is about.
+/// Asks who provides the entry points that the rule is about.
 fn ask_providers(t: &mut Translator<'_>, subject: &SubjectInfo) -> Option<()> {
-    let in_question = matches!(
-        t.case.finding.rule,
-        RuleId::InterposeCore | RuleId::InterposeComplete
-    );
-    if !in_question || commands::is_linked(subject) {
+    if commands::is_linked(subject) {
         return None;
     }
-    t.need(Need::Provider);
-    for point in &subject.entry_points {
-        if matches!(point.provider, Provider::Other(_)) {
-            let name = point.name;
-            t.line(format!(
-                "if (strcmp(provider(\"{name}\"), provider(\"malloc\")) != 0)"
-            ));
-            t.line(format!(
-                "    broken(\"{name} is from %s, malloc from %s\", provider(\"{name}\"), provider(\"malloc\"));"
-            ));
+    // Those in question, each with one that has to come from where it does.
+    let foreign = subject
+        .entry_points
+        .iter()
+        .filter(|point| matches!(point.provider, Provider::Other(_)))
+        .map(|point| point.name);
+    let pairs: Vec<(&str, &str)> = match t.case.finding.rule {
+        RuleId::InterposeCore | RuleId::InterposeComplete => {
+            foreign.map(|name| (name, "malloc")).collect()
         }
+        RuleId::CxxPairComplete => sized_alone(subject).collect(),
+        _ => return None,
+    };
+    t.need(Need::Provider);
+    for (name, other) in pairs {
+        t.line(format!(
+            "if (strcmp(provider(\"{name}\"), provider(\"{other}\")) != 0)"
+        ));
+        t.line(format!(
+            "    broken(\"{name} is from %s, {other} from %s\", provider(\"{name}\"), provider(\"{other}\"));"
+        ));
     }
     Some(())
+}
+
+/// The plain forms of `operator delete` that the subject lacks though it has those with a size, each with that.
+fn sized_alone(subject: &SubjectInfo) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = |name: &str| {
+        let mut points = subject.entry_points.iter();
+        points.any(|point| point.name == name && point.provider == Provider::Subject)
+    };
+    let sized = Call::ALL.iter().filter_map(|call| {
+        let form = call.operator().filter(|form| form.sized)?;
+        Some((form.plain_delete().entry_point()?, call.entry_point()?))
+    });
+    sized.filter(move |(plain, sized)| own(sized) && !own(plain))
 }
 
 /// What is broken, and how to see it, as a comment.

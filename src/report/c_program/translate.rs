@@ -300,6 +300,13 @@ impl<'a> Translator<'a> {
         }
     }
 
+    /// Whether an `operator new` may throw without that being what the program shows. How many find memory under a limit
+    /// differs from process to process.
+    fn may_throw(&self, index: usize, op: &Op) -> bool {
+        let throws = op.call.is_new() && op.call.operator().is_some_and(|form| !form.nothrow);
+        throws && (!self.succeeds(index, op) || self.case.program.is_short_at(index))
+    }
+
     /// The byte value that the operation at this position stores.
     pub fn byte(index: usize, slot: Slot) -> u8 {
         let salt = (index * 37 + slot as usize) % 251;
@@ -414,7 +421,10 @@ impl<'a> Translator<'a> {
             }
             made if made.allocates() => {
                 let value = self.filled(&call, filled, byte);
-                vec![format!("{variable} = {value};")]
+                vec![match self.may_throw(index, op) {
+                    true => format!("attempt({variable} = {value});"),
+                    false => format!("{variable} = {value};"),
+                }]
             }
             made if made.reallocates() && self.block(op.slot).is_none() => {
                 let value = self.filled(&call, filled, byte);

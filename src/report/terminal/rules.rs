@@ -2,7 +2,7 @@
 
 use super::{Detail, FACT, FAIL, FAINT, HEADING, PASS, WARN};
 use crate::report::document::{Document, Rule, RuleVerdict};
-use crate::report::words::{beside, printable, thousands, wrap};
+use crate::report::words::{beside, count, printable, thousands, wrap};
 use crate::spec::Level;
 use anstyle::Style;
 use std::io::{self, Write};
@@ -53,22 +53,70 @@ pub(super) fn write(
     writeln!(out)
 }
 
-/// The rules that were not put to the test, and why not if there is a reason.
+/// The rules that were not put to the test, and why not if there is a reason. A section of which no rule applies takes one
+/// line: most libraries have none of the functions of BSD, or of C++.
 fn untested(document: &Document, table: &Table, out: &mut dyn Write) -> io::Result<()> {
     for (verdict, head, word) in [
         (RuleVerdict::NotApplicable, "not applicable", "n/a"),
         (RuleVerdict::NotExercised, "not exercised", "--"),
     ] {
         let mut head = Some(head);
-        for rule in document.rules.iter().filter(|rule| rule.verdict == verdict) {
+        let sections = document.rules.chunk_by(|a, b| a.section == b.section);
+        for section in sections {
+            let rules: Vec<&Rule> = section
+                .iter()
+                .filter(|rule| rule.verdict == verdict)
+                .collect();
+            if rules.is_empty() {
+                continue;
+            }
             if let Some(text) = head.take() {
                 heading(out, text, table.width)?;
             }
-            let text = rule.reason.as_ref().unwrap_or(&rule.title);
-            table.row(out, (FAINT, word), rule.id, &printable(text), "")?;
+            let reasons: Option<Vec<&str>> =
+                rules.iter().map(|rule| rule.reason.as_deref()).collect();
+            let whole = rules.len() == section.len() && rules.len() > 1;
+            if let Some(reason) = reasons
+                .filter(|_| whole)
+                .and_then(|reasons| in_one(&reasons))
+            {
+                let text = format!("{}: {}", count(rules.len(), "rule"), printable(&reason));
+                table.row(out, (FAINT, word), &section[0].section, &text, "")?;
+                continue;
+            }
+            for rule in rules {
+                let text = rule.reason.as_ref().unwrap_or(&rule.title);
+                table.row(out, (FAINT, word), rule.id, &printable(text), "")?;
+            }
         }
     }
     Ok(())
+}
+
+/// Reasons why rules do not apply, in one: all the same, or all for want of functions.
+fn in_one(reasons: &[&str]) -> Option<String> {
+    const MISSING: &str = " not exported";
+    let first = reasons.first()?;
+    if reasons.iter().all(|reason| reason == first) {
+        return Some((*first).to_owned());
+    }
+    let lists: Option<Vec<&str>> = reasons
+        .iter()
+        .map(|reason| reason.strip_suffix(MISSING))
+        .collect();
+    let mut names: Vec<&str> = Vec::new();
+    for name in lists?.into_iter().flat_map(|list| list.split(", ")) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // Who has no form of an operator has no special one.
+    let all = names.clone();
+    names.retain(|name| {
+        !all.iter()
+            .any(|other| name.starts_with(&format!("{other} with ")))
+    });
+    Some(names.join(", ") + MISSING)
 }
 
 fn heading(out: &mut dyn Write, text: &str, width: usize) -> io::Result<()> {
@@ -140,5 +188,39 @@ impl Table {
             writeln!(out, "{:column$}{line}", "")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_function_is_there_for_is_told_in_one_line() {
+        for (reasons, wanted) in [
+            (
+                &["concerns others", "concerns others"][..],
+                Some("concerns others"),
+            ),
+            (
+                &[
+                    "reallocf not exported",
+                    "freezero not exported",
+                    "reallocf not exported",
+                ],
+                Some("reallocf, freezero not exported"),
+            ),
+            (
+                &[
+                    "operator new with an alignment not exported",
+                    "operator new, operator delete not exported",
+                    "operator delete with a size not exported",
+                ],
+                Some("operator new, operator delete not exported"),
+            ),
+            (&["reallocf not exported", "concerns others"], None),
+        ] {
+            assert_eq!(in_one(reasons).as_deref(), wanted);
+        }
     }
 }

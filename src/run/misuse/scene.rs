@@ -63,10 +63,34 @@ impl Misuse {
             _ => None,
         }
     }
+
+    /// What is done before it.
+    pub const fn lead(self, neighbours: Neighbours) -> Lead {
+        match self {
+            // Who looks only at the block freed last sees another one.
+            Misuse::DoubleFree if matches!(neighbours, Neighbours::Freed) => Lead::FreeTwo,
+            Misuse::DoubleFree | Misuse::ReallocAfterFree | Misuse::WriteAfterFree => Lead::Free,
+            Misuse::DoubleFreeThreads => Lead::FreeInThread,
+            _ => Lead::Nothing,
+        }
+    }
+}
+
+/// What a program does before it misuses the allocator, which is all defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Lead {
+    /// Nothing.
+    Nothing,
+    /// It frees the block.
+    Free,
+    /// It frees the block and another.
+    FreeTwo,
+    /// It frees the block in another thread.
+    FreeInThread,
 }
 
 /// What lies beside the block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Neighbours {
     /// Nothing yet.
     None,
@@ -79,8 +103,10 @@ pub enum Neighbours {
 /// A misuse and its circumstances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scene {
-    /// What is done.
-    pub misuse: Misuse,
+    /// What is done; nothing, to see whether the rest goes well.
+    pub misuse: Option<Misuse>,
+    /// What is done before.
+    pub lead: Lead,
     /// Bytes of the block it is done to.
     pub size: usize,
     /// What lies beside the block.
@@ -133,35 +159,41 @@ pub fn play<S: Subject>(subject: &mut S, scene: &Scene, ledger: &Ledger) -> Opti
     };
     enter(Stage::Before, Moment::Call);
     let mut ground = Ground::prepare(subject, scene)?;
+    let end = ground.usable(ground.victim(), scene.size);
+    lead(&mut ground, scene.lead);
     enter(Stage::Misuse, Moment::Call);
-    misuse(&mut ground, scene);
+    if let Some(what) = scene.misuse {
+        misuse(&mut ground, what, scene.size, end);
+    }
     enter(Stage::After, Moment::Call);
     let aftermath = ground.walk(scene.size);
     ledger.enter(Moment::Idle);
     Some(aftermath)
 }
 
-fn misuse<S: Subject>(ground: &mut Ground<'_, S>, scene: &Scene) {
-    let block = ground.victim();
-    let end = block.wrapping_add(ground.usable(block, scene.size));
-    match scene.misuse {
-        Misuse::DoubleFree => {
+fn lead<S: Subject>(ground: &mut Ground<'_, S>, lead: Lead) {
+    match lead {
+        Lead::Nothing => {}
+        Lead::Free => ground.free_victim(),
+        Lead::FreeTwo => {
             ground.free_victim();
-            // Who looks only at the block freed last sees another one.
-            if scene.neighbours == Neighbours::Freed {
-                ground.free_other();
-            }
-            ground.free(block);
+            ground.free_other();
         }
-        Misuse::DoubleFreeThreads => {
-            ground.free_in_thread(block);
+        Lead::FreeInThread => {
+            ground.free_in_thread(ground.victim());
             ground.forget_victim();
-            ground.free_in_thread(block);
         }
-        Misuse::ReallocAfterFree => {
-            ground.free_victim();
-            ground.realloc(block, 2 * scene.size);
-        }
+    }
+}
+
+/// Misuses the block of `size` bytes, of which `usable` are its own.
+fn misuse<S: Subject>(ground: &mut Ground<'_, S>, misuse: Misuse, size: usize, usable: usize) {
+    let block = ground.victim();
+    let end = block.wrapping_add(usable);
+    match misuse {
+        Misuse::DoubleFree => ground.free(block),
+        Misuse::DoubleFreeThreads => ground.free_in_thread(block),
+        Misuse::ReallocAfterFree => ground.realloc(block, 2 * size),
         Misuse::FreeStack => {
             let mut room = [0u128; FOREIGN / 16];
             ground.free_foreign(room.as_mut_ptr().cast());
@@ -174,11 +206,10 @@ fn misuse<S: Subject>(ground: &mut Ground<'_, S>, scene: &Scene) {
         Misuse::OverflowBySixteen => store(end, &STORED),
         Misuse::Underflow => store(block.wrapping_sub(STORED.len()), &STORED),
         Misuse::WriteAfterFree => {
-            ground.free_victim();
-            for at in (0..scene.size.min(STORED_IN)).step_by(STORED.len()) {
+            for at in (0..size.min(STORED_IN)).step_by(STORED.len()) {
                 store(
                     block.wrapping_add(at),
-                    &STORED[..STORED.len().min(scene.size - at)],
+                    &STORED[..STORED.len().min(size - at)],
                 );
             }
         }
@@ -200,7 +231,8 @@ mod tests {
 
     fn played(misuse: Misuse, neighbours: Neighbours, size: usize) -> Option<Aftermath> {
         let scene = Scene {
-            misuse,
+            misuse: Some(misuse),
+            lead: misuse.lead(neighbours),
             size,
             neighbours,
             warm: true,

@@ -87,6 +87,7 @@ impl Faulty {
         let cleared = match self.fault {
             Some(Fault::FreezeroJustFrees) => 0,
             Some(Fault::FreezeroStopsShort) => size.saturating_sub(32),
+            Some(Fault::FreezeroClearsStart) => size.min(64 << 10),
             _ => size,
         };
         // SAFETY: as the caller says.

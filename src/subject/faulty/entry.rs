@@ -3,11 +3,12 @@
 use super::classes::{self, MAX_SMALL};
 use super::heap::{Found, MAX_REQUEST};
 use super::meddling::offset;
+use super::operators;
 use super::requests::Maker;
 use super::sys::{self, PAGE, crash, set_errno};
 use super::{Fault, Faulty};
 use crate::program::{Call, Operator};
-use crate::subject::{Subject, Thrown};
+use crate::subject::{SetNewHandler, Subject, Thrown};
 use libc::{EINVAL, ENOENT, ENOMEM, EOVERFLOW};
 use std::ptr;
 
@@ -361,9 +362,13 @@ impl Subject for Faulty {
         block: *mut u8,
         size: usize,
         _alignment: usize,
-    ) {
+    ) -> Result<(), Thrown> {
         self.enter();
-        self.delete_block(form, block, size);
+        self.delete_block(form, block, size)
+    }
+
+    fn set_new_handler(&self) -> Option<SetNewHandler> {
+        Some(operators::set_new_handler)
     }
 
     unsafe fn malloc_usable_size(&mut self, block: *mut u8) -> usize {

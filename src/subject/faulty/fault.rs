@@ -192,6 +192,8 @@ faults! {
         ReallocWraps = "realloc-wraps",
         /// malloc keeps the lower 48 bits of a size above 2^56
         SizeCutToFortyEightBits = "size-cut-to-48-bits",
+        /// operator new adds a header to the size and wraps
+        NewWraps = "new-wraps",
     }
     PtrdiffMax {
         /// malloc drops the sign bit of the size
@@ -442,6 +444,8 @@ faults! {
         FreezeroJustFrees = "freezero-just-frees",
         /// freezero clears all but the last 32 bytes
         FreezeroStopsShort = "freezero-stops-short",
+        /// freezero clears the first 64 KiB, and of mapped blocks the one freed last stays mapped
+        FreezeroClearsStart = "freezero-clears-start",
     }
     CxxNewThrows {
         /// operator new returns NULL when there is no memory
@@ -468,6 +472,8 @@ faults! {
     CxxAligned {
         /// operator new forgets the alignment if the size is smaller
         AlignedNewSkipsSmall = "aligned-new-skips-small",
+        /// operator new finds no memory for a size that is no multiple of the alignment
+        AlignedNewRefusesRest = "aligned-new-refuses-rest",
     }
     CxxDeleteNull {
         /// operator delete of NULL crashes if it is told a size
@@ -482,6 +488,14 @@ faults! {
     CxxAlignedDelete {
         /// operator delete that is told an alignment of more than a page loses the base of the block, and crashes
         AlignedDeleteForgets = "aligned-delete-forgets",
+    }
+    CxxDeleteNothrow {
+        /// operator delete[] throws an int in place of releasing the block
+        DeleteThrows = "delete-throws",
+    }
+    CxxNewHandler {
+        /// operator new gives up without calling the new handler
+        NewIgnoresHandler = "new-ignores-handler",
     }
     UsableGe {
         /// malloc_usable_size counts only whole pages of a mapped block
@@ -605,17 +619,20 @@ impl Fault {
 
     /// Whether it is a fault of the C++ operators.
     pub fn is_in_operators(self) -> bool {
-        matches!(
-            self.rule(),
-            RuleId::AlignCxxNew
-                | RuleId::CxxAligned
-                | RuleId::CxxAlignedDelete
-                | RuleId::CxxDeleteNull
-                | RuleId::CxxNewThrows
-                | RuleId::CxxNewZero
-                | RuleId::CxxNothrowNull
-                | RuleId::CxxSizedEquiv
-        )
+        self == Fault::NewWraps
+            || matches!(
+                self.rule(),
+                RuleId::AlignCxxNew
+                    | RuleId::CxxAligned
+                    | RuleId::CxxAlignedDelete
+                    | RuleId::CxxDeleteNothrow
+                    | RuleId::CxxDeleteNull
+                    | RuleId::CxxNewHandler
+                    | RuleId::CxxNewThrows
+                    | RuleId::CxxNewZero
+                    | RuleId::CxxNothrowNull
+                    | RuleId::CxxSizedEquiv
+            )
     }
 
     /// Every fault that breaks `rule`.

@@ -98,7 +98,11 @@ impl Large {
             Some(Fault::OlderMappingLost)
                 if !self.youngest.is_null() && self.older.is_multiple_of(32) => {}
             Some(Fault::FreeShowsUnmapErrno) => sys::unmap_showing_errno(block, known.len),
-            Some(Fault::CallocTrustsKeptMapping | Fault::CallocTrustsFailedDiscard) => {
+            Some(
+                Fault::CallocTrustsKeptMapping
+                | Fault::CallocTrustsFailedDiscard
+                | Fault::FreezeroClearsStart,
+            ) => {
                 if self.fault == Some(Fault::CallocTrustsFailedDiscard) {
                     sys::discard(block, known.len);
                 }
@@ -164,7 +168,8 @@ impl Large {
     }
 
     fn map(&mut self, len: usize, alignment: usize) -> *mut u8 {
-        if self.kept.1 == len && alignment <= PAGE {
+        let reuses = self.fault != Some(Fault::FreezeroClearsStart);
+        if self.kept.1 == len && alignment <= PAGE && reuses {
             return std::mem::take(&mut self.kept).0;
         }
         if !before_mapping(self.fault) {

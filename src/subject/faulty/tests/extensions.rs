@@ -38,7 +38,8 @@ fn made(
 }
 
 fn delete(subject: &mut Faulty, call: Call, block: *mut u8, size: usize, alignment: usize) {
-    unsafe { subject.operator_delete(form(call), block, size, alignment) }
+    let deleted = unsafe { subject.operator_delete(form(call), block, size, alignment) };
+    assert_eq!(deleted, Ok(()));
 }
 
 #[test]
@@ -93,6 +94,16 @@ fn of_bsd() {
             holds(block.add(68), 32, 9 + 68)
         });
     }
+    shows(Fault::FreezeroClearsStart, |s| {
+        let remains = |s: &mut Faulty| unsafe {
+            let block = s.malloc(100_000);
+            block.write_bytes(9, 100_000);
+            s.freezero(block, 100_000);
+            (*block, *block.add(99_999)) == (0, 9)
+        };
+        // Of the sound one nothing is there to be read.
+        s.fault.is_some() && remains(s)
+    });
     let mut sound = Faulty::new(None);
     unsafe {
         let block = sound.malloc(100);
@@ -111,6 +122,9 @@ fn of_bsd() {
 #[test]
 fn of_operators() {
     const ABSURD: usize = 1 << 60;
+    shows(Fault::NewWraps, |s| {
+        made(s, Call::New, usize::MAX, 0).is_ok()
+    });
     shows(Fault::NewReturnsNull, |s| {
         made(s, Call::NewArray, ABSURD, 0) == Ok(NULL)
     });
@@ -133,6 +147,9 @@ fn of_operators() {
     shows(Fault::AlignedNewSkipsSmall, |s| {
         (0..4).any(|_| made(s, Call::NewAligned, 8, 64).is_ok_and(|block| block.addr() % 64 != 0))
     });
+    shows(Fault::AlignedNewRefusesRest, |s| {
+        made(s, Call::NewAligned, 65, 64) == Err(Thrown::BadAlloc)
+    });
     ends(Fault::DeleteNullCrashes, |s| {
         delete(s, Call::DeleteSized, NULL, 8, 0)
     });
@@ -144,6 +161,21 @@ fn of_operators() {
         let block = made(s, Call::NewArray, 64, 0).expect("memory");
         delete(s, Call::DeleteArraySized, block, 64, 0);
         s.malloc_usable_size(block) != 0
+    });
+    shows(Fault::DeleteThrows, |s| unsafe {
+        let block = made(s, Call::NewArray, 64, 0).expect("memory");
+        s.operator_delete(form(Call::DeleteArray), block, 64, 0)
+            .is_err()
+    });
+    shows(Fault::NewIgnoresHandler, |s| {
+        extern "C" fn takes_itself_away() {
+            unsafe { operators::set_new_handler(None) };
+        }
+        unsafe {
+            operators::set_new_handler(Some(takes_itself_away));
+            assert!(made(s, Call::New, ABSURD, 0).is_err());
+            operators::set_new_handler(None).is_some()
+        }
     });
     ends(Fault::AlignedDeleteForgets, |s| {
         let block = made(s, Call::NewAligned, 64, 1 << 14).expect("memory");

@@ -401,6 +401,7 @@ fn faults_have_distinct_names_and_cover_the_rules() {
         RuleId::InterposeComplete,
         RuleId::CxxPairComplete,
         RuleId::CxxPairSized,
+        RuleId::CxxPairDelete,
         RuleId::AlignExtendedSupported,
         RuleId::MallocZeroErrno,
         RuleId::ReallocP0,
