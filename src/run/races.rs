@@ -71,11 +71,10 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     let counting = Instant::now();
     let first = if in_order {
         hunt.kind = kind_in_order(&best.finding, &best.program, hunt.kind);
-        hunt.until = counting;
-        hunt.count(seat, &best.program, 1, counting)?
+        hunt.count(seat, &best.program, 1, until)?
     } else {
         hunt.until = started + time / COUNTING;
-        hunt.count(seat, &best.program, PATIENT, hunt.until)?
+        hunt.count(seat, &best.program, PATIENT, started + time / 2)?
     };
     let each = counting.elapsed() / first.of;
     let mut reproduced = in_order || first.times > 0;
@@ -183,11 +182,16 @@ impl Hunt {
         runs: u32,
         latest: Instant,
     ) -> Result<Shown, CheckError> {
-        let once = Hunt { tries: 1, ..*self };
+        // Each run has its time, though that for all is over.
+        let once = Hunt {
+            tries: 1,
+            until: latest.max(self.until),
+            ..*self
+        };
         let mut shown = Shown { times: 0, of: 0 };
         while shown.of < runs {
             let end = match shown.of {
-                ..FEWEST_RUNS => latest.max(self.until),
+                ..FEWEST_RUNS => once.until,
                 _ => self.until,
             };
             if shown.of > 0 && Instant::now() >= end {
