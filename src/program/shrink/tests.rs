@@ -268,7 +268,7 @@ fn threads_that_follow_one_another_go_on_to() {
 #[test]
 fn blocks_are_made_anew_instead_of_resized() {
     let resizing = "thread 1\np0 = malloc 10\np0 = realloc p0 20\np0 = reallocarray p0 3 4\nfree p0\nrepeat 5 x 4\n\
-                    p1 = realloc p1 7";
+                    p1 = realloc null 7";
     let plain = "thread 1\np0 = malloc 10\nfree p0\np0 = malloc 20\nfree p0\np0 = malloc 12\nfree p0\nrepeat 5 x 6\n\
                  p1 = malloc 7";
     let without = slots::numbered(&parse(resizing).without_resizing());

@@ -154,7 +154,7 @@ fn two_threads_cannot_both_find_the_same_memory_clear() {
         };
         let place = match round % 5 {
             4 => base + (round << 31),
-            _ => base + (round / 10 << 22) + offset,
+            _ => base + ((round / 10) << 22) + offset,
         };
         [(place, size), (place + round % 3 % size.div_ceil(8) * 8, 8)]
     };
