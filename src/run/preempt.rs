@@ -8,8 +8,8 @@ use std::mem::zeroed;
 use std::ptr;
 
 /// Nanoseconds between two interruptions of one thread; each thread has a period of its own, so that they do not keep step.
-const PERIOD: i64 = 50_000;
-const APART: i64 = 7_000;
+const PERIOD: i64 = 150_000;
+const APART: i64 = 17_000;
 
 /// Interrupts the calling thread from here on until it ends. `number` tells it from others. Where no timer can be had the
 /// thread is left alone.

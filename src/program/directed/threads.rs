@@ -42,9 +42,9 @@ fn crowded(kit: &Kit<'_>, out: &mut Vec<Program>) {
         number: OTHERS,
     };
     for (sizes, times) in [
-        (&[16, 24, 100, 200][..], 10 * OFTEN),
-        (&[64, 600, 1000, 3000], 2 * OFTEN),
-        (&[20_000, 300_000], OFTEN / 10),
+        (&[16, 24, 100, 200][..], 2 * OFTEN),
+        (&[64, 600, 1000, 3000], OFTEN),
+        (&[20_000, 300_000], OFTEN / 15),
     ] {
         let mut script = Script::new(RuleId::ThreadSafe);
         script.add(others.op());
