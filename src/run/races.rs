@@ -71,11 +71,10 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
     let counting = Instant::now();
     let first = if in_order {
         hunt.kind = kind_in_order(&best.finding, &best.program, hunt.kind);
-        hunt.until = counting;
-        hunt.count(seat, &best.program, 1, counting)?
+        hunt.count(seat, &best.program, 1, until)?
     } else {
         hunt.until = started + time / COUNTING;
-        hunt.count(seat, &best.program, PATIENT, hunt.until)?
+        hunt.count(seat, &best.program, PATIENT, started + time / 2)?
     };
     let each = counting.elapsed() / first.of;
     let mut reproduced = in_order || first.times > 0;
@@ -183,11 +182,16 @@ impl Hunt {
         runs: u32,
         latest: Instant,
     ) -> Result<Shown, CheckError> {
-        let once = Hunt { tries: 1, ..*self };
+        // Each run has its time, though that for all is over.
+        let once = Hunt {
+            tries: 1,
+            until: latest.max(self.until),
+            ..*self
+        };
         let mut shown = Shown { times: 0, of: 0 };
         while shown.of < runs {
             let end = match shown.of {
-                ..FEWEST_RUNS => latest.max(self.until),
+                ..FEWEST_RUNS => once.until,
                 _ => self.until,
             };
             if shown.of > 0 && Instant::now() >= end {
@@ -209,6 +213,14 @@ impl Hunt {
         // What was a race in a long program need not be one in a short one, nor the other way round.
         let in_order = self.finds(seat, &best.program.in_order())?.is_some();
         let rule = attribute_threads(&best.finding, &best.program, in_order, &rules);
+        if rule == RuleId::ConcurrentRealloc {
+            // What shows as well where nothing is resized has nothing to do with that.
+            let plain = best.program.without_resizing();
+            return Ok(match self.finds(seat, &plain)? {
+                Some(finding) => attribute_threads(&finding, &plain, in_order, &rules),
+                None => rule,
+            });
+        }
         if rule != RuleId::XthreadReallocFirst {
             return Ok(rule);
         }

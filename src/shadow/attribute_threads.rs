@@ -168,7 +168,12 @@ fn at_once(scene: &Scene<'_>, finding: &Finding) -> RuleId {
     let resized = scene.op.is_some_and(|op| op.call.reallocates());
     let own = |slot| scene.op.is_some_and(|op| op.slot == slot);
     match finding.evidence {
-        Evidence::Contents { slot, .. } if resized && own(slot) => RuleId::ConcurrentRealloc,
+        // What was seen before the call had been done by then.
+        Evidence::Contents { slot, .. }
+            if resized && own(slot) && finding.rule == RuleId::ReallocContent =>
+        {
+            RuleId::ConcurrentRealloc
+        }
         Evidence::NotZero { .. } if resized => RuleId::ConcurrentRealloc,
         Evidence::Contents { .. } | Evidence::NotZero { .. } => RuleId::HappensBefore,
         Evidence::Died {
@@ -183,6 +188,7 @@ fn at_once(scene: &Scene<'_>, finding: &Finding) -> RuleId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::Call;
 
     const OVERLAP: Evidence = Evidence::Overlap {
         address: 64,
@@ -224,9 +230,13 @@ mod tests {
     /// The rule that evidence at the last operation of a program is laid to, seen at once and in order.
     fn rules_of(lines: &str, evidence: &Evidence) -> [RuleId; 2] {
         let program = Program::parse(&format!("# allocspec trace 1\n{lines}")).expect(lines);
+        let op_index = program.ops.len() - 1;
         let finding = Finding {
-            rule: RuleId::CallReturns,
-            op_index: program.ops.len() - 1,
+            rule: match program.ops[op_index].call {
+                Call::Realloc => RuleId::ReallocContent,
+                _ => RuleId::CallReturns,
+            },
+            op_index,
             evidence: evidence.clone(),
         };
         let all = RuleId::ALL.iter().copied().collect();
@@ -350,6 +360,22 @@ mod tests {
         }
         let again = "thread 1\np0 = malloc 1\njoin\nthread 1\np1 = malloc 1\nfree p1";
         assert_eq!(rules_of(again, &damage(1)), [HappensBefore, ThreadExitLive]);
+    }
+
+    #[test]
+    fn what_is_seen_before_a_block_is_resized_is_not_laid_to_that() {
+        let program = "# allocspec trace 1\nthread 1\np0 = malloc 1\nthread 2\np1 = malloc 1\np1 = realloc p1 9";
+        let program = Program::parse(program).expect("a program");
+        let all = RuleId::ALL.iter().copied().collect();
+        let seen = [RuleId::ContentStable, RuleId::ReallocContent].map(|rule| {
+            let finding = Finding {
+                rule,
+                op_index: 4,
+                evidence: damage(1),
+            };
+            attribute_threads(&finding, &program, false, &all)
+        });
+        assert_eq!(seen, [RuleId::HappensBefore, RuleId::ConcurrentRealloc]);
     }
 
     #[test]

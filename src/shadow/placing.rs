@@ -80,7 +80,8 @@ impl Shadow<'_> {
             return self.ruined(at, RuleId::Disjoint, evidence);
         }
         if !self.occupancy.is_alone() {
-            // If nobody has it any more, whoever had it will have met it as well.
+            // If nobody has it any more, it is not known whose it was, and two small blocks of a granule are no overlap. A
+            // real one may be missed so, where the other is freed in the moment between the mark and this look.
             return match self.overlapped_anywhere(at.op.slot, &block) {
                 Some((slot, other)) => self.overlapping(at, &block, slot, &other),
                 None => Ok(()),

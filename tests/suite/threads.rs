@@ -98,7 +98,7 @@ fn a_thread_that_is_refused_is_no_pass() {
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
     for told in [
         "a thread was refused",
-        "n/a   thread-safe",
+        "n/a   threads",
         "takes other threads, which cannot be had here",
     ] {
         assert!(run.stdout.contains(told), "{told}: {}", run.stdout);

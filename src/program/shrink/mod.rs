@@ -299,6 +299,26 @@ impl Reducer {
     }
 }
 
+impl Program {
+    /// The same program in which blocks are freed and made anew instead of resized.
+    #[must_use]
+    pub fn without_resizing(&self) -> Program {
+        let mut program = self.clone();
+        // All other ways to resize have realloc for a plainer one.
+        for _ in 0..2 {
+            let reducer = Reducer::new(&program);
+            let change = |index: usize, op: &Op| {
+                let resizes = op.call.reallocates();
+                resizes
+                    .then(|| simplify::plainer(op, reducer.live[index]))
+                    .flatten()
+            };
+            program = reducer.with(change);
+        }
+        program
+    }
+}
+
 impl Iterator for Reducer {
     type Item = Program;
 

@@ -266,6 +266,21 @@ fn threads_that_follow_one_another_go_on_to() {
 }
 
 #[test]
+fn blocks_are_made_anew_instead_of_resized() {
+    let resizing = "thread 1\np0 = malloc 10\np0 = realloc p0 20\np0 = reallocarray p0 3 4\nfree p0\nrepeat 5 x 4\n\
+                    p1 = realloc null 7";
+    let plain = "thread 1\np0 = malloc 10\nfree p0\np0 = malloc 20\nfree p0\np0 = malloc 12\nfree p0\nrepeat 5 x 6\n\
+                 p1 = malloc 7";
+    let calls = |program: &Program| -> Vec<_> {
+        let ops = program.ops.iter();
+        ops.map(|op| (op.call, op.a, op.b)).collect()
+    };
+    let without = parse(resizing).without_resizing();
+    assert_eq!(calls(&without), calls(&parse(plain)), "{without}");
+    assert_eq!(without.check(), Ok(()));
+}
+
+#[test]
 fn what_was_freed_for_an_expectation_stays_freed() {
     let lines = "limit 67108864\np0 = malloc 16777216\np1 = malloc 16777216\np2 = malloc 16777216\np3 = malloc 16777216\n\
                  sweep\nfree p1\np4 = malloc 16777216 expect pointer\nlimit none";

@@ -54,6 +54,8 @@ faults! {
     DistinctNonzero {
         /// every 1000th small malloc returns the block of the malloc before it again, though that is live
         DoubleIssue = "double-issue",
+        /// small blocks have numbers of 16 bits: with 65,536 of them live malloc returns the first again
+        IndexWraps = "index-wraps",
     }
     ContentStable {
         /// every 16th free writes a link into the live block behind the freed one

@@ -92,6 +92,10 @@ impl Faulty {
             Some(class) => {
                 let block = self.spans.allocate(class, size, alignment);
                 self.seen.youngest = block;
+                if self.seen.small == 0 {
+                    self.seen.first = block;
+                }
+                self.seen.small += usize::from(!block.is_null());
                 block
             }
             None => self.large.allocate(size, alignment),
@@ -155,7 +159,13 @@ impl Faulty {
                 let oldest = quarantine.exchange(block);
                 self.release_at_once(oldest);
             }
-            (Found::Small(small), None) => self.spans.release(small),
+            (Found::Small(small), None) => {
+                self.seen.small -= 1;
+                if self.seen.first == block {
+                    self.seen.first = ptr::null_mut();
+                }
+                self.spans.release(small);
+            }
             (Found::Pooled(_), None) => self.release_at_once(block),
         }
     }
@@ -166,6 +176,7 @@ impl Faulty {
             Some(pool) => pool.release(block),
             None => {
                 if let Some(small) = self.spans.find(block) {
+                    self.seen.small -= 1;
                     self.spans.release(small);
                 }
             }

@@ -24,11 +24,13 @@ impl Faulty {
         self.seen.sentinel
     }
 
-    /// A live block for a new request: what [`Fault::DoubleIssue`] and [`Fault::IssuesInsideBlock`] do now and then.
+    /// A live block for a new request: what [`Fault::DoubleIssue`] and [`Fault::IssuesInsideBlock`] do now and then, and
+    /// [`Fault::IndexWraps`] with many blocks live.
     pub(super) fn live_block_again(&mut self, size: usize) -> Option<*mut u8> {
         let every = match self.fault {
             Some(Fault::DoubleIssue) => 1000,
             Some(Fault::IssuesInsideBlock) => 128,
+            Some(Fault::IndexWraps) => return self.block_of_number_0(size),
             _ => return None,
         };
         if self.seen.mallocs < every {
@@ -42,6 +44,15 @@ impl Faulty {
         }
         self.seen.mallocs = 0;
         Some(block.wrapping_add(skip))
+    }
+
+    fn block_of_number_0(&mut self, size: usize) -> Option<*mut u8> {
+        if self.seen.small <= usize::from(u16::MAX) || size == 0 {
+            return None;
+        }
+        let block = self.seen.first;
+        let live = self.small(block)?;
+        (live.usable >= size).then_some(block)
     }
 
     /// The size that malloc believes it was asked for.

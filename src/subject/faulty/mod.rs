@@ -94,6 +94,9 @@ struct Seen {
     youngest: *mut u8,
     /// The block whose usable size was asked last, if it is live.
     asked: *mut u8,
+    /// Small blocks that are live, and the first of them, if it still is.
+    small: usize,
+    first: *mut u8,
     /// The one address of all blocks of size 0.
     sentinel: *mut u8,
     huge_failed: bool,
@@ -140,6 +143,8 @@ impl Faulty {
                 usables: 0,
                 youngest: ptr::null_mut(),
                 asked: ptr::null_mut(),
+                small: 0,
+                first: ptr::null_mut(),
                 sentinel: ptr::null_mut(),
                 huge_failed: false,
                 mapping_failed: false,

@@ -55,6 +55,11 @@ fn of_addresses() {
         let blocks: Vec<_> = (0..1001).map(|_| s.malloc(100)).collect();
         blocks.windows(2).any(|it| it[0] == it[1])
     });
+    shows(Fault::IndexWraps, |s| unsafe {
+        let blocks: Vec<_> = (0..65_537).map(|_| s.malloc(10)).collect();
+        let again = blocks.iter().skip(1).position(|block| *block == blocks[0]);
+        again == Some(65_535)
+    });
     ends(Fault::FreeLosesAlignedBase, |s| unsafe {
         let block = s.memalign(1 << 16, 10);
         s.free(block);
