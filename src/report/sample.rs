@@ -120,6 +120,7 @@ pub fn result(cases: Vec<Case>) -> CheckResult {
             "malloc(0) returns a unique pointer".into(),
         )]),
         cases,
+        failures: None,
         misuse: Vec::new(),
         conformance: Conformance::Nonconformant,
     }

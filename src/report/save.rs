@@ -36,8 +36,8 @@ pub fn prepare(directory: &Path) -> Result<(), SaveError> {
     })
 }
 
-/// Writes `RULE.trace` and `RULE.c` for every case into a directory, which is made if it is missing; a second case of
-/// the same rule is `RULE-2`. Files of these names are overwritten.
+/// Writes `RULE.trace` for every case into a directory, which is made if it is missing, and `RULE.c` for those that showed
+/// again; a second case of the same rule is `RULE-2`. Files of these names are overwritten.
 ///
 /// # Errors
 ///
@@ -65,7 +65,10 @@ pub fn save(report: &Report<'_>, directory: &Path) -> Result<Vec<Saved>, SaveErr
         let mut c = None;
         let file = directory.join(format!("{stem}.c"));
         let rule = report.cited(case.finding.rule);
-        if let Some(text) = c_program(case, &report.result.subject, &rule, &file) {
+        // What did not show again here would not elsewhere.
+        if case.reproduced
+            && let Some(text) = c_program(case, &report.result.subject, &rule, &file)
+        {
             write(&file, &text)?;
             c = Some(file);
         }

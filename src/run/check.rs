@@ -9,7 +9,9 @@ use super::misuse;
 use super::pairs;
 use super::plan::{Item, Plan, is_fresh};
 use super::races::RUNS;
-use super::verdict::{CheckResult, Conformance, Provider, RuleResult, SubjectInfo, Verdict};
+use super::verdict::{
+    CheckResult, Conformance, Failures, Provider, RuleResult, SubjectInfo, Verdict,
+};
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Call, Operator, Program, Vocabulary};
 use crate::pymalloc::Edition;
@@ -334,7 +336,9 @@ fn finish(
         info.notes
             .push("the program was cut short: give it more time with --time".into());
     }
-    info.notes.extend(told_of(totals.interception()));
+    let failures = failures(totals.interception());
+    info.notes
+        .extend(told_of(totals.interception(), failures.as_ref()));
     if totals.noted(Choice::ThreadNotCreated) {
         info.notes.push(
             "a thread was refused: what comes after that in its program was not put to the test"
@@ -412,6 +416,7 @@ fn finish(
         facts: facts(&totals, &rules),
         rules: results,
         cases,
+        failures,
         misuse: Vec::new(),
         conformance,
     })
@@ -454,7 +459,7 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
 }
 
 /// What became of system calls that failed on purpose, in words.
-fn told_of(interception: &Interception) -> Option<String> {
+fn told_of(interception: &Interception, failures: Option<&Failures>) -> Option<String> {
     if interception.refusals() > 0 {
         return Some(
             "system calls cannot be intercepted here (seccomp): a limit on mapped memory (RLIMIT_AS) made mmap and brk \
@@ -462,13 +467,28 @@ fn told_of(interception: &Interception) -> Option<String> {
                 .into(),
         );
     }
-    let (gave_up, did_without) = interception.outcomes();
-    (interception.seen() > 0).then(|| {
+    failures.map(|failures| {
+        let Failures {
+            seen,
+            failed,
+            gave_up,
+            did_without,
+        } = failures;
         format!(
-            "{} of {} system calls were made to fail on purpose: {gave_up} calls gave up, {did_without} did without",
-            interception.failed(),
-            interception.seen(),
+            "{failed} of {seen} system calls were made to fail on purpose: {gave_up} calls gave up, {did_without} did \
+             without"
         )
+    })
+}
+
+/// What became of system calls that failed on purpose; `None` if none was seen.
+fn failures(interception: &Interception) -> Option<Failures> {
+    let (gave_up, did_without) = interception.outcomes();
+    (interception.seen() > 0).then(|| Failures {
+        seen: interception.seen(),
+        failed: interception.failed(),
+        gave_up,
+        did_without,
     })
 }
 

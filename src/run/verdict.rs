@@ -126,6 +126,19 @@ pub struct Sign {
     pub message: String,
 }
 
+/// System calls of the subject while programs ran that make some of them fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// All that were seen.
+    pub seen: u64,
+    /// Those that were made to fail.
+    pub failed: u64,
+    /// Of these, those after which the call failed, too.
+    pub gave_up: u64,
+    /// And those after which it did without.
+    pub did_without: u64,
+}
+
 /// The result of a check.
 #[derive(Clone, Debug)]
 pub struct CheckResult {
@@ -149,6 +162,8 @@ pub struct CheckResult {
     pub facts: BTreeMap<RuleId, String>,
     /// The findings.
     pub cases: Vec<Case>,
+    /// What became of system calls that failed on purpose; `None` if none was seen.
+    pub failures: Option<Failures>,
     /// What became of misuse; empty unless the check was about that.
     pub misuse: Vec<MisuseResult>,
     /// The answer.

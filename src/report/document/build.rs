@@ -1,14 +1,16 @@
 //! From the result of a check to its document.
 
 use super::{
-    Answer, Document, Finding, HeapMap, Line, Misuse, Phase, Rule, RuleVerdict, Series, Shown,
-    Sign, Subject, TOOL, VERSION,
+    Answer, Document, Failures, Finding, HeapMap, Line, Misuse, Phase, Rule, RuleVerdict, Series,
+    Shown, Sign, Subject, TOOL, VERSION,
 };
 use crate::report::c_program::c_program;
 use crate::report::evidence::contrast;
 use crate::report::words::signal;
 use crate::report::{Report, commands, listing, trace};
-use crate::run::verdict::{Conformance, MisuseResult, Provider, RuleResult, SubjectInfo, Verdict};
+use crate::run::verdict::{
+    self, Conformance, MisuseResult, Provider, RuleResult, SubjectInfo, Verdict,
+};
 use crate::shadow::Case;
 use crate::spec::Profile;
 use std::path::PathBuf;
@@ -51,6 +53,7 @@ impl Document {
             findings: cases
                 .map(|(index, case)| finding(report, index, case))
                 .collect(),
+            failures: result.failures.map(failures),
             misuse: result.misuse.iter().map(misuse).collect(),
         }
     }
@@ -75,6 +78,15 @@ fn misuse(result: &MisuseResult) -> Misuse {
         silent: result.silent,
         corrupting: result.corrupting,
         signs,
+    }
+}
+
+fn failures(of: verdict::Failures) -> Failures {
+    Failures {
+        seen: of.seen,
+        failed: of.failed,
+        gave_up: of.gave_up,
+        did_without: of.did_without,
     }
 }
 

@@ -60,6 +60,9 @@ pub struct Document {
     pub rules: Vec<Rule>,
     /// The broken rules with what was seen.
     pub findings: Vec<Finding>,
+    /// What became of system calls that were made to fail; only if some were seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
     /// What became of each way to misuse the subject; only of a check that was about that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub misuse: Vec<Misuse>,
@@ -317,6 +320,20 @@ impl Finding {
             .collect();
         (!files.is_empty()).then(|| format!("--out DIR writes {}", files.join(" and ")))
     }
+}
+
+/// System calls of the subject while programs ran that make some of them fail.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Failures {
+    /// All that were seen.
+    pub seen: u64,
+    /// Those that were made to fail.
+    pub failed: u64,
+    /// Of these, those after which the call failed, too.
+    pub gave_up: u64,
+    /// And those after which it did without.
+    pub did_without: u64,
 }
 
 /// In how many runs of a program something showed.

@@ -5,6 +5,7 @@
 
 mod curve;
 mod picture;
+mod shares;
 
 use super::document::{
     Answer, Document, Entry, Finding, Known, Rule, RuleVerdict, Standing, VERSION,
@@ -14,6 +15,7 @@ use crate::spec::Level;
 use askama::Template;
 use curve::Curve;
 use picture::Picture;
+use shares::Shares;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -51,6 +53,7 @@ struct Subject<'a> {
     verdict: String,
     effort: String,
     notes: Vec<String>,
+    failures: Option<Shares>,
     findings: Vec<FindingView<'a>>,
 }
 
@@ -65,6 +68,8 @@ struct FindingView<'a> {
     is_web: bool,
     picture: Option<Picture>,
     curve: Option<Curve>,
+    /// How often it shows, if not every time.
+    runs: Option<Shares>,
 }
 
 /// The rules under one heading.
@@ -187,6 +192,9 @@ fn subject(index: usize, entry: &Entry) -> Subject<'_> {
             )
         }),
         notes,
+        failures: document
+            .and_then(|document| document.failures.as_ref())
+            .map(Shares::of_failures),
         findings,
     }
 }
@@ -218,6 +226,7 @@ fn findings<'a>(index: usize, entry: &'a Entry, document: &'a Document) -> Vec<F
                     .is_some_and(is_web),
                 picture: finding.heap.as_ref().map(Picture::of),
                 curve: finding.series.as_ref().map(Curve::of),
+                runs: finding.shown.map(Shares::of_runs),
             })
         })
         .collect();

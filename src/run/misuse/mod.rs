@@ -171,6 +171,7 @@ pub fn misuse(
         rules: Vec::new(),
         facts: BTreeMap::new(),
         cases: Vec::new(),
+        failures: None,
         misuse: results,
         phases: Vec::new(),
         conformance: Conformance::Conformant,
