@@ -429,7 +429,7 @@ impl Program {
     }
 
     /// How much a run to the end takes, roughly: an operation counts 1, and a page of a block that it makes or resizes as
-    /// much again, and a child some thousands.
+    /// much again, and a child some thousands; all of it several times where others work beside it.
     pub fn cost(&self) -> u64 {
         const PAGE: u64 = 4096;
         /// So many pages of one block are touched at most.
@@ -438,6 +438,8 @@ impl Program {
         const IMPOSSIBLE: u64 = 1 << 47;
         /// What a child costs.
         const FORKING: u64 = 2000;
+        /// What it costs to have others beside it.
+        const CROWDED: u64 = 8;
         let mut costs = Vec::with_capacity(self.ops.len());
         for (index, op) in self.ops.iter().enumerate() {
             let size = op.size().filter(|&size| size < IMPOSSIBLE);
@@ -452,7 +454,11 @@ impl Program {
                 _ => 1 + pages,
             });
         }
-        costs.into_iter().fold(0, u64::saturating_add)
+        let once = costs.into_iter().fold(0, u64::saturating_add);
+        match self.is_among_threads() {
+            true => once.saturating_mul(CROWDED),
+            false => once,
+        }
     }
 
     /// The number of slots a run needs: one more than the highest the program names.

@@ -91,6 +91,7 @@ struct Known {
     muted: Muted,
     attempts: Vec<(RuleId, Call, u32)>,
     cases: Vec<(usize, Case)>,
+    beside: Vec<Case>,
     error: Option<CheckError>,
 }
 
@@ -150,6 +151,8 @@ pub struct Outcome {
     pub workers: u64,
     /// The cases, in the order of the programs that led to them.
     pub cases: Vec<Case>,
+    /// What broke rules that nobody asked about, and was met nevertheless.
+    pub beside: Vec<Case>,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
     /// What each phase had, of those that had anything.
@@ -183,6 +186,7 @@ impl<'a> Campaign<'a> {
                 muted: Muted::NONE,
                 attempts: Vec::new(),
                 cases: Vec::new(),
+                beside: Vec::new(),
                 error: None,
             }),
         }
@@ -250,6 +254,7 @@ impl<'a> Campaign<'a> {
             workers: self.workers.into_inner(),
             cut_short: self.cut_short.into_inner(),
             cases: known.cases.into_iter().map(|(_, case)| case).collect(),
+            beside: known.beside,
         })
     }
 
@@ -340,6 +345,7 @@ impl<'a> Campaign<'a> {
         };
         let rule = case.finding.rule;
         let call = cause(rule, case.op().map(|op| op.call));
+        let as_without = is_as_without(raw.0, &case);
         if (rule, call) != raw {
             let seen = known
                 .attempts
@@ -358,10 +364,15 @@ impl<'a> Campaign<'a> {
             if attempts < ATTEMPTS {
                 known.unmute(raw.0, raw.1);
             }
-            known.mute(rule, call);
+            if !as_without {
+                known.mute(rule, call);
+            }
         }
-        // What threads only happened to meet is not told if nobody asked about it, but has been learned from.
+        if as_without {
+            return;
+        }
         if !self.rules.contains(rule) {
+            known.beside.push(case);
             return;
         }
         let same = |other: &Case| {
@@ -465,9 +476,7 @@ impl Seat<'_> {
             }
             let raw = (rule, call);
             let case = investigate::investigate(self, item, finding)?;
-            if self.campaign.rules.contains(case.finding.rule) && !is_as_without(raw.0, &case) {
-                self.campaign.keep(index, case, raw);
-            }
+            self.campaign.keep(index, case, raw);
             if Instant::now() >= self.campaign.budget.deadline() {
                 return Ok(failed);
             }

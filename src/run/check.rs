@@ -319,6 +319,7 @@ fn finish(
         totals,
         workers,
         mut cases,
+        beside,
         cut_short,
         phases,
     } = outcome;
@@ -346,8 +347,8 @@ fn finish(
         );
     }
     cases.extend(library_cases(&info, &rules, &said));
-    let harmful = drop_followers(&mut cases);
-    drop_races(&mut cases);
+    let harmful = drop_followers(&mut cases, &beside);
+    let raced = drop_races(&mut cases);
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {
@@ -371,6 +372,10 @@ fn finish(
                         "{first} is broken by one thread that nothing disturbs"
                     ))
                 }
+                None if raced.contains(&rule) => Verdict::NotApplicable(format!(
+                    "{} is broken, and may be all that was seen",
+                    RuleId::ThreadSafe
+                )),
                 None if rule == RuleId::MallocZeroErrno
                     && totals.noted(Choice::MallocZeroPointer)
                     && checks == 0 =>

@@ -84,6 +84,7 @@ pub(super) fn investigate(
             best.run = None;
             counted = count(&best.program)?;
         }
+        reproduced = counted.times > 0;
         let rule = best.program.circumstance_at(best.finding.op_index);
         best.finding.rule = rule.unwrap_or(RuleId::ThreadSafe);
         shown = Some(counted);

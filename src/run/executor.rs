@@ -68,6 +68,8 @@ pub struct Executor<'l, S> {
     passed: u64,
     /// Whether signals are sent.
     signalled: bool,
+    /// Whether the program forks.
+    forks: bool,
     /// Whether there is a new handler.
     handled: bool,
     /// Whether this process is the child of one that waits for it.
@@ -166,6 +168,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             samples: Vec::new(),
             passed: 0,
             signalled: false,
+            forks: false,
             handled: false,
             is_child: false,
             away: None,
@@ -267,6 +270,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         }
         self.passed = 0;
         self.signalled = false;
+        self.forks = has(program, Call::Fork);
         self.handled = false;
     }
 
@@ -686,8 +690,8 @@ impl<'l, S: Subject> Executor<'l, S> {
     fn enter(&mut self, under: Under) -> Checked {
         let refused = match under.condition {
             Condition::Threads => {
-                let started =
-                    self.subject.survives_forks() && crowd::start(&mut self.subject, under.number);
+                let started = (self.subject.survives_forks() || !self.forks)
+                    && crowd::start(&mut self.subject, under.number);
                 (!started).then_some(Choice::ThreadsRefused)
             }
             Condition::NewHandler => match self.subject.set_new_handler() {
@@ -749,11 +753,14 @@ impl<'l, S: Subject> Executor<'l, S> {
         if let Some(provided) = self.away.take() {
             self.provided = provided;
         }
-        self.shadow.sweep(index, op)?;
         if self.is_child {
-            self.shadow.count_circumstance(index.saturating_sub(1));
+            // What is seen now was done by what the child did last.
+            let last = index.saturating_sub(1);
+            self.shadow.sweep(last, op)?;
+            self.shadow.count_circumstance(last);
             circumstances::leave();
         }
+        self.shadow.sweep(index, op)?;
         self.shadow.count_circumstance(index);
         Ok(())
     }

@@ -55,6 +55,11 @@ impl Stat {
         stat
     }
 
+    /// Of the first thread of a process alone.
+    pub fn of_first(process: i32) -> Stat {
+        Stat::read(&format!("/proc/{process}/task/{process}/stat"))
+    }
+
     fn read(path: &str) -> Stat {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         // The name in parentheses may hold anything, also parentheses.

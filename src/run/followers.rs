@@ -4,6 +4,7 @@
 //! one thread that nothing disturbs, what goes wrong among threads, after a fork and so on is the same once more, or cannot
 //! be told from it.
 
+use super::races::is_hang;
 use crate::program::{Call, Condition, Op};
 use crate::shadow::{Case, Evidence, is_about_threads};
 use crate::spec::RuleId;
@@ -13,25 +14,46 @@ pub(super) fn is_about_company(rule: RuleId) -> bool {
     is_about_threads(rule) || Condition::RULES.contains(&rule)
 }
 
-/// Drops the harm to memory that follows from harm done without company, and answers with the rule that this breaks.
-pub(super) fn drop_followers(cases: &mut Vec<Case>) -> Option<RuleId> {
-    let harms = |case: &Case| case.finding.evidence.harms_memory();
-    let alone = |case: &&Case| harms(case) && !is_about_company(case.finding.rule);
-    let first = cases.iter().find(alone)?.finding.rule;
-    cases.retain(|case| !is_about_company(case.finding.rule) || !harms_or_dies(case));
+/// Drops the harm to memory that follows from harm done without company, told or met `beside` what was asked about, and
+/// answers with the rule that this breaks. Who waits for ever in company does not do so for damage.
+pub(super) fn drop_followers(cases: &mut Vec<Case>, beside: &[Case]) -> Option<RuleId> {
+    let alone = |case: &&Case| {
+        let evidence = &case.finding.evidence;
+        evidence.harms_memory()
+            && !is_of_no_bytes(evidence)
+            && case.reproduced
+            && !case.program.has_threads()
+            && !is_about_company(case.finding.rule)
+    };
+    let first = cases.iter().chain(beside).find(alone)?.finding.rule;
+    let follows = |case: &Case| harms_or_dies(case) && !(case.reproduced && is_hang(&case.finding));
+    cases.retain(|case| !is_about_company(case.finding.rule) || !follows(case));
     Some(first)
 }
 
+/// Whether blocks have one address that no byte is stored at.
+fn is_of_no_bytes(evidence: &Evidence) -> bool {
+    matches!(
+        evidence,
+        Evidence::Overlap { size: 0, .. } | Evidence::Overlap { other_size: 0, .. }
+    )
+}
+
 /// Drops what was laid to a fork among threads and did not show again, if the threads disturb one another without one.
-pub(super) fn drop_races(cases: &mut Vec<Case>) {
-    let races = |case: &Case| case.finding.rule == RuleId::ThreadSafe && harms_or_dies(case);
+/// Answers with the rules of which that was told.
+pub(super) fn drop_races(cases: &mut Vec<Case>) -> Vec<RuleId> {
+    let races = |case: &Case| {
+        case.finding.rule == RuleId::ThreadSafe && harms_or_dies(case) && case.reproduced
+    };
     if !cases.iter().any(races) {
-        return;
+        return Vec::new();
     }
     let forks = [RuleId::ForkMtChild, RuleId::ForkMtParent];
-    cases.retain(|case| {
-        case.reproduced || !forks.contains(&case.finding.rule) || !harms_or_dies(case)
-    });
+    let explained = |case: &mut Case| {
+        !case.reproduced && forks.contains(&case.finding.rule) && harms_or_dies(case)
+    };
+    let dropped = cases.extract_if(.., explained);
+    dropped.map(|case| case.finding.rule).collect()
 }
 
 fn harms_or_dies(case: &Case) -> bool {
@@ -51,7 +73,7 @@ pub(super) fn is_as_without(laid_to: RuleId, case: &Case) -> bool {
 mod tests {
     use super::*;
     use crate::program::Program;
-    use crate::shadow::Finding;
+    use crate::shadow::{Death, Finding, Moment};
 
     fn case(rule: RuleId, evidence: Evidence) -> Case {
         Case {
@@ -71,7 +93,7 @@ mod tests {
 
     fn left(findings: Vec<Case>) -> (Option<RuleId>, Vec<RuleId>) {
         let mut cases = findings;
-        let first = drop_followers(&mut cases);
+        let first = drop_followers(&mut cases, &[]);
         (first, cases.iter().map(|case| case.finding.rule).collect())
     }
 
@@ -88,6 +110,31 @@ mod tests {
             (Some(RuleId::Disjoint), vec![RuleId::Disjoint])
         );
         assert_eq!(left(cases(&all[1..])), (None, all[1..].to_vec()));
+    }
+
+    #[test]
+    fn what_hangs_or_is_known_once_only_explains_nothing_and_is_not_explained() {
+        let harm = case(RuleId::Disjoint, Evidence::BadAddress { address: 1 });
+        let stuck = Evidence::Died {
+            death: Death::Hang { millis: 1 },
+            moment: Moment::Call,
+            said: String::new(),
+        };
+        let stuck = case(RuleId::ForkMtChild, stuck);
+        let rules = vec![RuleId::Disjoint, RuleId::ForkMtChild];
+        assert_eq!(
+            left(vec![harm.clone(), stuck]),
+            (Some(RuleId::Disjoint), rules)
+        );
+        let once = Case {
+            reproduced: false,
+            ..harm.clone()
+        };
+        let race = case(RuleId::ThreadSafe, Evidence::BadAddress { address: 1 });
+        assert_eq!(left(vec![once, race.clone()]).0, None);
+        let mut asked = vec![race];
+        assert_eq!(drop_followers(&mut asked, &[harm]), Some(RuleId::Disjoint));
+        assert!(asked.is_empty());
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     );
     let launch = &launched.launch;
     let mut worker = Some(launched.worker);
-    let (mut ops, mut cases) = (0, Vec::new());
+    let (mut ops, mut cases, mut beside) = (0, Vec::new(), Vec::new());
     let mut campaign = |plan: &Plan<'_>, time| {
         let budget = Budget {
             started: Instant::now(),
@@ -122,6 +122,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
         let outcome = Campaign::new(launch, rules, plan, budget).run(worker, &mut |_| {})?;
         ops += outcome.totals.ops();
         cases.extend(outcome.cases);
+        beside.extend(outcome.beside);
         let is_it = |case: &Case| case.finding.rule == rule;
         Ok::<bool, CheckError>(cases.iter().any(is_it))
     };
@@ -133,7 +134,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     if !campaign(&others, options.time)? && !found {
         campaign(&Plan::random(&vocabulary, options.seed), options.time)?;
     }
-    drop_followers(&mut cases);
+    drop_followers(&mut cases, &beside);
     let mut caught: Vec<RuleId> = cases.iter().map(|case| case.finding.rule).collect();
     caught.sort_unstable();
     caught.dedup();

@@ -89,7 +89,8 @@ impl Worker {
                 continue;
             }
             let stat = Stat::of_threads(self.at_work());
-            let started = *ticks.get_or_insert(stat.ticks);
+            let first = Stat::of_first(self.at_work());
+            let started = *ticks.get_or_insert((stat.ticks, first.ticks));
             let helped = stat.state != b'R'
                 && self.shared.ledger().interception().standing() == Standing::Works;
             let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
@@ -106,7 +107,12 @@ impl Worker {
             }
             // A process that wants the processor and does not get it is not hanging, and neither is one that is busy
             // with what the harness does for itself.
-            let worked = Duration::from_millis((stat.ticks.saturating_sub(started)) * 1000 / TICKS);
+            // While others work beside the thread that makes the calls, their work is not its own.
+            let worked = match first.state {
+                b'R' => first.ticks.saturating_sub(started.1),
+                _ => stat.ticks.saturating_sub(started.0),
+            };
+            let worked = Duration::from_millis(worked * 1000 / TICKS);
             let busy =
                 stat.state == b'R' && (worked < patience / BUSY || (limits.shared && !in_call));
             let limit = if busy { patience * STARVED } else { patience };

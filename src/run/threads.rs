@@ -172,26 +172,31 @@ impl<'l, S: Subject> Executor<'l, S> {
         let mut threads = Vec::with_capacity(actors.len());
         // The C library asks the subject for memory.
         self.ledger.enter(Moment::Call);
-        for actor in &mut *actors {
+        let first = actors.as_mut_ptr();
+        for place in 0..actors.len() {
             let mut thread: libc::pthread_t = 0;
-            // SAFETY: the actor stays where it is until the thread has been joined, and nobody else uses it before.
-            let created = unsafe {
-                let actor = ptr::from_mut(actor).cast();
-                libc::pthread_create(&raw mut thread, ptr::null(), begin::<S>, actor)
+            // SAFETY: the actor stays where it is until all threads have been joined, and from here on its thread alone uses
+            // it; what it reports to is shared.
+            let (created, ledger) = unsafe {
+                let actor = first.add(place);
+                let ledger = (*actor).executor.ledger;
+                let (none, actor) = (ptr::null(), actor.cast());
+                let created = libc::pthread_create(&raw mut thread, none, begin::<S>, actor);
+                (created, ledger)
             };
             if created != 0 {
                 self.ledger.note(Choice::ThreadNotCreated);
                 stage.stop.store(true, Release);
                 break;
             }
-            threads.push(thread);
+            threads.push((thread, ledger));
         }
         self.ledger.enter(Moment::Idle);
         stage.expected.store(threads.len(), Release);
-        for (&thread, actor) in threads.iter().zip(&*actors) {
+        for &(thread, ledger) in &threads {
             // SAFETY: created above, and joined once.
             unsafe { libc::pthread_join(thread, ptr::null_mut()) };
-            actor.executor.ledger.enter(Moment::Idle);
+            ledger.enter(Moment::Idle);
         }
         threads.len() == actors.len()
     }

@@ -88,7 +88,10 @@ fn become_worker(calling: &CStr) -> ! {
     if let (Some(calling), Some(shared)) = (calling, shared) {
         #[cfg(coverage)]
         count_coverage();
-        circumstances::expect_exit();
+        // A library that is opened later has handlers of its own, which run before those registered here.
+        if !matches!(calling.carrier, Carrier::Opened { .. }) {
+            circumstances::expect_exit();
+        }
         serve(&calling, &shared);
     }
     end(USELESS)
@@ -162,7 +165,10 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
             file,
             symbols,
         } => match resolve::opened(path, file, symbols) {
-            Ok((native, found)) => serve_native(calling, shared, native, &Hello::Ready(found)),
+            Ok((native, found)) => {
+                circumstances::expect_exit();
+                serve_native(calling, shared, native, &Hello::Ready(found))
+            }
             Err(reason) => {
                 shared.report(&Hello::NotOpened(reason));
                 end(0)

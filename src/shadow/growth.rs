@@ -22,6 +22,8 @@ pub const MOST: usize = 4096;
 const GROSS: u64 = 16;
 /// If more than one in so many of them stay, all do: they are lost, or wait until others have been freed.
 const MOST_STAY: u64 = 2;
+/// As many times as many bytes as a process may grow by are handed out before it counts that it did not.
+const TELLING: u64 = 256;
 /// Bytes handed out before it is known that they do not wait: what looks for the use of freed memory keeps up to half as
 /// many back.
 const PATIENT: u64 = 512 << 20;
@@ -128,7 +130,13 @@ impl Shadow<'_> {
         }
         let purpose = self.purpose.unwrap_or(RuleId::BoundedSteady);
         let Some(climb) = climb(samples, op.a) else {
-            self.ledger.count(purpose);
+            // Little that was handed out has little to lose.
+            if samples
+                .last()
+                .is_some_and(|last| last.handed_out / TELLING >= op.a)
+            {
+                self.ledger.count(purpose);
+            }
             return Ok(());
         };
         if climb.may_end {

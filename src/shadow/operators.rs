@@ -46,11 +46,8 @@ impl Shadow<'_> {
         self.ledger.count(rule);
         let null = Evidence::UnexpectedNull;
         match (rule, reply.thrown) {
-            // No bytes are never too many.
-            (_, None)
-                if at.op.size() == Some(0)
-                    && (rule == RuleId::CxxNewThrows || !self.is_short()) =>
-            {
+            // A form that throws nothing may say so that it fails.
+            (RuleId::CxxNewThrows, None) if at.op.size() == Some(0) => {
                 self.broken(at, RuleId::CxxNewZero, null)
             }
             (RuleId::CxxNewThrows, None) => self.broken(at, rule, null),

@@ -182,6 +182,9 @@ impl Shadow<'_> {
             0
         };
         self.enlist(at.op.slot, block, from);
+        if was_live && !moved {
+            self.handed_out -= before.size.min(size);
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::model::{At, Checked, Shadow};
 use super::occupancy::Mark;
 use crate::program::{MAX_THREADS, Op, Program, Slot};
 use crate::spec::RuleId;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Blocks that one thread makes at most before the numbers that tell their patterns apart are another's.
@@ -28,6 +28,8 @@ pub(super) struct Common {
 
 /// The place of a live block. It is written by the thread that holds the block and may be read at any time.
 struct Place {
+    /// Odd while the others are being written, and another number each time they have been.
+    version: AtomicU64,
     /// 0 if there is no block.
     address: AtomicU64,
     size: AtomicU64,
@@ -36,6 +38,7 @@ struct Place {
 impl Common {
     fn new(slots: usize) -> Common {
         let place = |_| Place {
+            version: AtomicU64::new(0),
             address: AtomicU64::new(0),
             size: AtomicU64::new(0),
         };
@@ -55,16 +58,22 @@ impl Common {
 
 impl Place {
     fn set(&self, address: u64, size: u64) {
+        let version = self.version.load(Relaxed);
+        self.version.store(version.wrapping_add(1), Relaxed);
+        fence(Release);
         self.size.store(size, Relaxed);
-        self.address.store(address, Release);
+        self.address.store(address, Relaxed);
+        self.version.store(version.wrapping_add(2), Release);
     }
 
     /// The address and the size of a block that was live at some moment since this was called.
     fn get(&self) -> Option<(u64, u64)> {
         loop {
-            let address = self.address.load(Acquire);
-            let size = self.size.load(Acquire);
-            if self.address.load(Acquire) == address {
+            let version = self.version.load(Acquire);
+            let address = self.address.load(Relaxed);
+            let size = self.size.load(Relaxed);
+            fence(Acquire);
+            if version % 2 == 0 && self.version.load(Relaxed) == version {
                 return (address != 0).then_some((address, size));
             }
         }

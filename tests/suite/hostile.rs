@@ -65,7 +65,7 @@ fn an_endless_loop_is_found() {
 
 #[test]
 fn a_deadlock_is_found() {
-    found("deadlocks", &["call-returns"]);
+    found("deadlocks", &["call-returns", "free-null"]);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn reuse_may_wait_for_many_bytes() {
     let Some(library) = room.compile("odd/quarantine") else {
         return;
     };
-    let report = room.check(&library, &[]);
+    let report = room.check_for(Duration::from_secs(10), &library, &[]);
     report.assert_sound();
     for rule in [
         "bounded-steady",

@@ -50,15 +50,14 @@ fn freed_on_failure(out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::ReallocfFrees);
     let block = script.malloc(1 << 20);
     script.free(block);
-    script.repeat_from(0, 7);
-    script.direct(Call::Bounded, 32 << 20, 0);
+    script.repeat_from(0, 99);
+    script.bounded(Expect::Any);
     let start = script.here();
     let block = script.malloc(1 << 20);
     script.add(Op::new(Call::Reallocf, block, u64::MAX, 0));
     script.free(block);
-    script.repeat_from(start, 63);
-    script.direct(Call::Bounded, 48 << 20, 0);
-    script.expect(Expect::AsBefore);
+    script.repeat_from(start, 149);
+    script.bounded(Expect::AsBefore);
     out.push(script.finish());
     // Whether these are freed cannot be seen, but what comes after them can.
     for huge in HUGE {

@@ -16,6 +16,8 @@ const HUGE: [u64; 6] = [
     (1 << 57) + 4097,
 ];
 /// Alignments that every compiler has.
+/// Alignments up to this are there wherever there is memory.
+const PAGE: u64 = 4096;
 const ALIGNMENTS: [u64; 11] = [1, 2, 8, 16, 32, 64, 256, 4096, 8192, 1 << 16, 1 << 20];
 /// What may be mapped where memory is to run out.
 const LIMIT: u64 = 48 << 20;
@@ -213,8 +215,8 @@ fn aligned(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
             // The first block of a page is aligned by luck.
             let make = |script: &mut Script| {
                 let block = script.make(request(new, alignment, size));
-                // What must come of no bytes is another rule's.
-                if size > 0 {
+                // What must come of no bytes is another rule's, and which alignments beyond a page there are is not said.
+                if size > 0 && alignment <= PAGE {
                     script.expect(Expect::Pointer);
                 }
                 block

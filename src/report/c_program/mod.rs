@@ -81,7 +81,7 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
             death: Death::Exit { .. },
             ..
         } => run_in_child(t),
-        Evidence::Died { .. } if life::is_mute(case.finding.rule) => run_in_child(t),
+        _ if life::is_mute(case.finding.rule) => run_in_child(t),
         // What damages blocks may damage the allocator's own books first, in a process that began in another way.
         Evidence::Died { .. }
         | Evidence::BadAddress { .. }
