@@ -262,8 +262,8 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.spare(seat, &mut best)?;
         hunt.spare_sizes(seat, &mut best)?;
         hunt.confirm_hang(seat, &mut best, pinned)?;
-        hunt.untell(seat, &mut best)?;
-        best.finding.rule = hunt.attribute(seat, &best)?;
+        let telling = hunt.untell(seat, &mut best)?;
+        best.finding.rule = hunt.attribute(seat, &best, &telling)?;
     }
     Ok(best.into_case(item, reproduced, None))
 }
@@ -549,17 +549,26 @@ impl Hunt {
     }
 
     /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
-    fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        match untold(&best.program) {
-            Some(plain) => self.accept(seat, best, plain).map(|_| ()),
-            None => Ok(()),
+    /// Answers with the program that tells what is about them: without time to try, nothing is.
+    fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<Program, CheckError> {
+        if let Some(plain) = untold(&best.program) {
+            if Instant::now() >= self.until {
+                return Ok(plain);
+            }
+            self.accept(seat, best, plain)?;
         }
+        Ok(best.program.clone())
     }
 
-    /// The rule that the shrunk program proves broken.
-    fn attribute(&self, seat: &mut Seat<'_>, best: &Sighting) -> Result<RuleId, CheckError> {
+    /// The rule that the shrunk program proves broken, of which `telling` is what is sure to matter.
+    fn attribute(
+        &self,
+        seat: &mut Seat<'_>,
+        best: &Sighting,
+        telling: &Program,
+    ) -> Result<RuleId, CheckError> {
         let rules = seat.rules();
-        let rule = attribute_shrunk(&best.finding, &best.program, &rules);
+        let rule = attribute_shrunk(&best.finding, telling, &rules);
         let Evidence::Died {
             moment: Moment::Call | Moment::Idle,
             death,

@@ -73,7 +73,7 @@ impl Place {
             let address = self.address.load(Relaxed);
             let size = self.size.load(Relaxed);
             fence(Acquire);
-            if version % 2 == 0 && self.version.load(Relaxed) == version {
+            if version.is_multiple_of(2) && self.version.load(Relaxed) == version {
                 return (address != 0).then_some((address, size));
             }
         }
