@@ -549,10 +549,10 @@ impl Hunt {
     }
 
     /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
-    /// Answers with the program that tells what is about them: without time to try, nothing is.
+    /// Answers with the program that tells what is about them: without time to try, only harm is.
     fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<Program, CheckError> {
         if let Some(plain) = untold(&best.program) {
-            if Instant::now() >= self.until {
+            if Instant::now() >= self.until && !best.finding.evidence.is_harm() {
                 return Ok(plain);
             }
             self.accept(seat, best, plain)?;

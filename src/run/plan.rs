@@ -360,7 +360,8 @@ fn random_cost(number: usize) -> u64 {
     8 * length(number) as u64
 }
 
-/// The first few items about each rule before the others, and of both the cheap ones first. The items come by cost.
+/// The first few items about each rule before the others, and of both the cheap ones first; of what is dear only the first.
+/// The items come by cost.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     let mut seen = [0; RuleId::ALL.len() + 1];
     let mut turns: [Vec<Item>; 4] = Default::default();
@@ -368,7 +369,8 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
         *seen += 1;
         let dear = item.cost() > CHEAP;
-        turns[2 * usize::from(*seen > FIRST) + usize::from(dear)].push(item);
+        let few = if dear { 1 } else { FIRST };
+        turns[2 * usize::from(*seen > few) + usize::from(dear)].push(item);
     }
     turns.into_iter().flatten().collect()
 }

@@ -171,7 +171,7 @@ impl<'l> Shadow<'l> {
             starved: false,
             last_gave: true,
             earlier: Vec::new(),
-            bound_held: true,
+            bound_held: false,
             books: Books::NEW,
             undead: Vec::with_capacity(8),
             reserved: Vec::new(),
@@ -242,7 +242,7 @@ impl<'l> Shadow<'l> {
         self.limited = false;
         self.failing = false;
         self.last_gave = true;
-        self.bound_held = true;
+        self.bound_held = false;
         self.books = Books::NEW;
         self.undead.clear();
         self.live = 0;

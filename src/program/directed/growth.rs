@@ -87,9 +87,9 @@ fn aligned(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for call in kit.aligning() {
         for (alignment, size, times) in [
             (64, 20_000, 40_000),
-            (4096, 10_000, 10_000),
-            (1 << 16, 70_000, 2400),
-            (2 << 20, 50_000, 2400),
+            (4096, 60_000, 10_000),
+            (1 << 16, 300_000, 2400),
+            (2 << 20, 300_000, 2400),
         ] {
             let mut script = Script::new(RuleId::BoundedAligned);
             let block = script.make(kit.aligned(call, alignment, size));
