@@ -1,7 +1,6 @@
 //! Running programs against subjects, in processes that may die.
 
 mod campaign;
-#[cfg(feature = "cli")]
 mod check;
 mod circumstances;
 mod crowd;
@@ -19,6 +18,7 @@ mod library;
 mod misuse;
 mod mutants;
 mod options;
+#[cfg(feature = "cli")]
 mod pace;
 mod pairs;
 mod patience;
