@@ -4,10 +4,10 @@
 
 use super::CheckError;
 use super::campaign::Seat;
-use super::investigate::{self, Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
+use super::investigate::{Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
 use super::plan::Item;
 use super::races::{CLOSE, is_hang, patience};
-use crate::program::{Call, Condition, Under};
+use crate::program::{Call, Condition, Op, Under};
 use crate::shadow::{Case, Finding};
 use crate::spec::RuleId;
 use std::time::Instant;
@@ -42,20 +42,16 @@ pub(super) fn investigate(
         patience: patience(seat, &finding),
         close: CLOSE,
     };
-    let without = |calls: &[Call], threads: bool| {
+    let without = |unneeded: fn(&Op) -> bool| {
         let mut program = item.program.clone();
-        let is_threads = |under: Under| under.condition == Condition::Threads;
-        program.ops.retain(|op| {
-            !calls.contains(&op.call) && (threads || !Under::of(op).is_some_and(is_threads))
-        });
+        program.ops.retain(|op| !unneeded(op));
         program.legalise();
         program
     };
-    let alone = without(&[], false);
-    if let Some(finding) = hunt.finds(seat, &alone)? {
-        let mut item = item.clone();
-        item.program = alone;
-        return investigate::investigate(seat, &item, finding);
+    let is_others =
+        |op: &Op| Under::of(op).is_some_and(|under| under.condition == Condition::Threads);
+    if let Some(case) = hunt.case_alone(seat, item, without(is_others))? {
+        return Ok(case);
     }
     let mut best = Sighting {
         program: item.program.clone(),
@@ -63,7 +59,7 @@ pub(super) fn investigate(
         run: None,
     };
     hunt.tries = SURE;
-    let shared = without(&[Call::Fork, Call::Wait], true);
+    let shared = without(|op| matches!(op.call, Call::Fork | Call::Wait));
     let mut reproduced = false;
     for program in [shared, item.program.clone()] {
         reproduced = reproduced || hunt.accept(seat, &mut best, program)?;

@@ -393,10 +393,9 @@ pub(super) fn locate(path: &Path, names: &Names) -> Result<Located, CheckError> 
         // A lookup in vain allocates: names that few libraries have are looked up in those.
         Names::Plain => plain_symbols()
             .into_iter()
-            .filter(|(name, _)| match () {
-                () if is_operator(name) => exports_operators,
-                () if OF_BSD.contains(&name.as_str()) => exported.contains(name),
-                () => true,
+            .filter(|(name, _)| match is_operator(name) {
+                true => exports_operators,
+                false => !OF_BSD.contains(&name.as_str()) || exported.contains(name),
             })
             .collect(),
         // Operators have no names that could have a prefix.

@@ -54,11 +54,8 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         patience: patience(seat, &finding),
         close: CLOSE,
     };
-    let alone = item.program.without_threads();
-    if let Some(finding) = hunt.finds(seat, &alone)? {
-        let mut item = item.clone();
-        item.program = alone;
-        return investigate::investigate(seat, &item, finding);
+    if let Some(case) = hunt.case_alone(seat, item, item.program.without_threads())? {
+        return Ok(case);
     }
 
     let mut best = Sighting {
@@ -163,6 +160,21 @@ pub(super) fn is_hang(finding: &Finding) -> bool {
 }
 
 impl Hunt {
+    /// The case of what a program shows without the others at work beside it; `None` if it shows nothing then.
+    pub(super) fn case_alone(
+        &self,
+        seat: &mut Seat<'_>,
+        item: &Item,
+        alone: Program,
+    ) -> Result<Option<Case>, CheckError> {
+        let Some(finding) = self.finds(seat, &alone)? else {
+            return Ok(None);
+        };
+        let mut item = item.clone();
+        item.program = alone;
+        investigate::investigate(seat, &item, finding).map(Some)
+    }
+
     /// What the program shows, if it is what is looked for.
     pub(super) fn finds(
         &self,
