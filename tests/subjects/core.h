@@ -39,8 +39,10 @@ static char *core_bump[LARGEST + 1], *core_end[LARGEST + 1];
 static atomic_flag core_flag = ATOMIC_FLAG_INIT;
 
 __attribute__((unused)) static void core_lock(void) {
+#ifndef UNLOCKED
     while (atomic_flag_test_and_set(&core_flag))
         sched_yield();
+#endif
 }
 
 __attribute__((unused)) static void core_unlock(void) { atomic_flag_clear(&core_flag); }

@@ -1,7 +1,9 @@
 //! Several threads, from the command line.
 
+use crate::report::text;
 use crate::room::Room;
 use std::ffi::OsStr;
+use std::time::Duration;
 
 #[test]
 fn a_phase_is_run_alone_and_says_what_it_had() {
@@ -103,4 +105,20 @@ fn a_thread_that_is_refused_is_no_pass() {
     ] {
         assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
     }
+}
+
+/// Whatever process it shows in first, forks have no part in it.
+#[test]
+fn who_has_no_lock_is_found_without_a_fork() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/unlocked") else {
+        return;
+    };
+    let arguments = ["--rule", "thread-safe", "--phase", "directed"];
+    let time = Duration::from_secs(10);
+    let report = room.check_for(time, &library, &arguments);
+    let finding = report.expect(&["thread-safe"]);
+    let program = text(finding, "program");
+    assert!(program.contains("under threads"), "{program}");
+    assert!(!program.contains("fork"), "{program}");
 }
