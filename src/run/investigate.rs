@@ -21,6 +21,9 @@ pub(super) const SHARE: u32 = 8;
 const ATTRIBUTION: u32 = 4;
 /// And at least this.
 pub(super) const LEAST: Duration = Duration::from_millis(250);
+/// What a program may take to show its finding again, however little is left: a program that needs a second to show
+/// something needs it twice.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long a call may take in a candidate before it counts as hanging.
 pub(super) const PATIENCE: Duration = Duration::from_millis(400);
 /// Bytes that a candidate may always ask for; with more, only if the program before it did: clearing them takes time.
@@ -233,7 +236,10 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         finding,
         run: None,
     };
+    let shrinking = hunt.until;
+    hunt.until = shrinking.max(started + AGAIN);
     let mut reproduced = hunt.pin_down(seat, &mut best)?;
+    hunt.until = shrinking;
     // Others of its kind may stand before it, of which each is found once.
     if !reproduced && let Some(program) = alone(&best.program, best.finding.op_index) {
         let mut one = Sighting {
