@@ -38,13 +38,16 @@ pub struct Block {
     pub history: History,
     /// Whether it came from a pool of CPython's small-object allocator.
     pub pooled: bool,
-    /// The size of the class it came from then.
-    pub class: u64,
+    /// The size of the class it came from then, in bytes.
+    pub class: u32,
     /// Whether the slot is empty because the allocation into it failed.
     pub failed: bool,
     /// The thread that made it or resized it last, 0 for the main one.
-    pub thread: u8,
+    pub thread: u32,
 }
+
+// The processor copies a block in words; bytes between its fields would be copied by themselves, and waited for.
+const _: () = assert!(size_of::<Block>() == 5 * 8 + 3 * 4 + 4);
 
 impl Block {
     /// An empty slot.

@@ -140,7 +140,7 @@ pub struct Shadow<'l> {
     /// The rules about the circumstances of operations, by position.
     circumstances: Vec<(usize, RuleId)>,
     /// The thread that it is of, 0 for the main one.
-    pub(super) thread: u8,
+    pub(super) thread: u32,
     /// What each operation gave last, if anybody wants to know.
     pub(super) outcomes: Vec<Outcome>,
     /// The rule broken, if one was.

@@ -94,7 +94,7 @@ impl<'l> Shadow<'l> {
         shadow.blocks = vec![Line(Block::empty()); self.blocks.len()];
         shadow.purpose = self.purpose;
         shadow.reserved = self.reserved.clone();
-        shadow.thread = number as u8;
+        shadow.thread = number as u32;
         let common = self.common.as_ref();
         shadow.born = common.map_or(0, |common| common.born[number as usize].load(Relaxed));
         shadow.outcomes = vec![Default::default(); self.outcomes.len()];
@@ -148,7 +148,7 @@ impl<'l> Shadow<'l> {
     /// The thread has ended: lets go of every block, if it did before its part of the program was done.
     pub fn give_all(&mut self) {
         if let Some(common) = &self.common {
-            common.born[usize::from(self.thread)].store(self.born, Relaxed);
+            common.born[self.thread as usize].store(self.born, Relaxed);
         }
         for slot in 0..self.blocks.len() {
             if self.blocks[slot].is_live() {

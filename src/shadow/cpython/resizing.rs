@@ -46,7 +46,7 @@ impl Shadow<'_> {
 
     /// A block in a pool stays where it is unless a quarter of it or more is saved, or it outgrows its class.
     fn audit_pooled(&mut self, deed: &Deed<'_>) -> Checked {
-        let class = deed.before.class;
+        let class = u64::from(deed.before.class);
         let stayed = deed.address == deed.before.address;
         self.books.used |= !stayed;
         if deed.size > class {
