@@ -208,6 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_in_full() {
+        let catalogue = Catalogue::embedded();
+        let rule = catalogue.rule(RuleId::FreeMakesAvailable);
+        insta::assert_snapshot!(text(|out| write_rule(catalogue, rule, out, 100)));
+    }
+
+    #[test]
+    fn a_list() {
+        let catalogue = Catalogue::embedded();
+        let c99 = catalogue.profile("c99").expect("c99 is a profile");
+        insta::assert_snapshot!(text(|out| write_list(catalogue, Some(&c99), out, 100)));
+    }
+
+    #[test]
     fn a_rule_is_explained_with_its_sources() {
         let catalogue = Catalogue::embedded();
         let rule = catalogue.rule(RuleId::FreeMakesAvailable);

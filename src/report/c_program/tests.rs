@@ -82,6 +82,14 @@ fn shown(rule: RuleId, ops: &[Op], outcomes: &[Outcome], evidence: Evidence, say
 }
 
 #[test]
+fn a_program_in_full() {
+    let case = crate::report::sample::realloc_fail_keeps();
+    let rule = rule(RuleId::ReallocFailKeeps);
+    let text = c_program(&case, &subject("./libfast.so"), &rule, Path::new("x.c"));
+    insta::assert_snapshot!(text.expect("the case can be had in C"));
+}
+
+#[test]
 fn a_block_where_there_must_be_none() {
     let evidence = Evidence::UnexpectedPointer { address: 0x1000 };
     let huge = malloc(0, u64::MAX - 8);

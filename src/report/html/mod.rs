@@ -351,6 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn a_page_but_for_its_looks() {
+        let page = written(&sample::entries());
+        let (head, rest) = page.split_once("<style>").expect("a style");
+        let (_, rest) = rest.split_once("</style>").expect("the end of the style");
+        let (body, rest) = rest.split_once("<script>").expect("a script");
+        let (_, end) = rest.split_once("</script>").expect("the end of the script");
+        let version = format!("allocspec {}", env!("CARGO_PKG_VERSION"));
+        insta::assert_snapshot!(
+            format!("{head}{body}{end}").replace(&version, "allocspec VERSION")
+        );
+    }
+
+    #[test]
     fn every_place_named_is_there_once() {
         let page = written(&sample::entries());
         let ids = quoted(&page, " id=\"");

@@ -32,7 +32,8 @@ pub(super) fn write(document: &Document, out: &mut dyn Write, width: usize) -> i
 }
 
 fn row(misuse: &Misuse, name: usize, out: &mut dyn Write, width: usize) -> io::Result<()> {
-    write!(out, "  {:name$}  {:>NUMBERS$}", misuse.misuse, misuse.tried)?;
+    let tried = thousands(misuse.tried);
+    write!(out, "  {:name$}  {tried:>NUMBERS$}", misuse.misuse)?;
     for (times, style) in [
         (misuse.detected, PASS),
         (misuse.silent, WARN),

@@ -106,9 +106,10 @@ fn summary(document: &Document, out: &mut dyn Write, width: usize) -> io::Result
 mod tests {
     use super::*;
     use crate::report::{Report, sample};
-    use crate::run::verdict::Conformance;
+    use crate::run::verdict::{Conformance, MisuseResult, Sign};
     use crate::shadow::Case;
     use crate::spec::Catalogue;
+    use std::collections::BTreeMap;
 
     fn written(cases: Vec<Case>, detail: Detail) -> String {
         written_in(100, cases, detail)
@@ -122,8 +123,12 @@ mod tests {
             saved: &[],
             strict: false,
         };
+        written_of(&report, width, detail)
+    }
+
+    fn written_of(report: &Report<'_>, width: usize, detail: Detail) -> String {
         let mut out = anstream::StripStream::new(Vec::new());
-        write(&Document::new(&report), &mut out, width, detail).expect("memory can be written");
+        write(&Document::new(report), &mut out, width, detail).expect("memory can be written");
         String::from_utf8(out.into_inner()).expect("reports are text")
     }
 
@@ -147,6 +152,46 @@ mod tests {
         let found: Vec<usize> = places.iter().map(|line| position(line)).collect();
         assert!(found.is_sorted(), "{found:?}\n{text}");
         assert!(text.ends_with("  nonconformant\n"), "{text}");
+    }
+
+    #[test]
+    fn a_check_in_full() {
+        insta::assert_snapshot!(written(
+            vec![sample::realloc_fail_keeps(), sample::malloc_errno()],
+            Detail::Full
+        ));
+    }
+
+    #[test]
+    fn a_check_on_a_narrow_terminal() {
+        insta::assert_snapshot!(written_in(
+            60,
+            vec![sample::realloc_fail_keeps()],
+            Detail::Findings
+        ));
+    }
+
+    #[test]
+    fn a_check_that_misuses() {
+        let mut result = sample::result(Vec::new());
+        let mut twice = MisuseResult::new("double-free", "frees a block twice");
+        (twice.tried, twice.detected, twice.silent, twice.corrupting) = (1_200, 1_000, 150, 50);
+        let sign = Sign {
+            signal: Some(libc::SIGABRT),
+            message: "free(): double free detected".into(),
+        };
+        twice.signs = BTreeMap::from([(sign, 1_000)]);
+        result.misuse = vec![
+            twice,
+            MisuseResult::new("write-after-free", "writes to a freed block"),
+        ];
+        let report = Report {
+            result: &result,
+            catalogue: Catalogue::embedded(),
+            saved: &[],
+            strict: false,
+        };
+        insta::assert_snapshot!(written_of(&report, 100, Detail::Full));
     }
 
     #[test]
@@ -243,12 +288,8 @@ mod tests {
             saved: &[],
             strict: false,
         };
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&Document::new(&report), &mut out, 60, Detail::Findings)
-            .expect("memory can be written");
-        let text = String::from_utf8(out.into_inner()).expect("reports are text");
         assert_eq!(
-            text,
+            written_of(&report, 60, Detail::Findings),
             "no rule broken of 2 (2 pass, 1 fact)              conformant\n"
         );
     }
