@@ -44,6 +44,11 @@ addEventListener("load", async () => {
   await new Promise((done) => setTimeout(done, 200));
   expect("a finding opens", finding.closest("details").open && finding.getBoundingClientRect().height > 100);
   expect("it has a heap map", finding.querySelectorAll("svg rect").length >= 2);
+  const within = (text) => {
+    const [letters, picture] = [text, text.ownerSVGElement].map((of) => of.getBoundingClientRect());
+    return letters.left >= picture.left - 1 && letters.right <= picture.right + 1;
+  };
+  expect("its words have room", [...finding.querySelectorAll("svg text")].every(within));
   expect("it has a C program", finding.textContent.includes("int main(void)"));
   expect("it can be copied", finding.querySelectorAll("button.copy").length >= 4);
   expect("nothing sticks out", document.documentElement.scrollWidth <= innerWidth);

@@ -7,8 +7,8 @@ use crate::report::words::{address, bytes};
 const WIDTH: u64 = 440;
 /// The height of a row, and of the bar in it.
 const ROW: u64 = 26;
-/// What a letter takes, roughly.
-const LETTER: u64 = 7;
+/// What a letter takes on a phone, where letters are largest.
+const LETTER: u64 = 12;
 
 /// The frames of one heap map.
 pub struct Picture {
