@@ -85,6 +85,12 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.patience = PATIENCE;
         hunt.shrink(seat, &mut best)?;
         hunt.patience = patience(seat, &best.finding);
+        // One list may show it that was not the first when all were put into one.
+        if !best.program.has_threads()
+            && let Some(case) = hunt.case_alone(seat, item, best.program.clone())?
+        {
+            return Ok(case);
+        }
         hunt.until = until.max(Instant::now() + LEAST / 2);
         let latest = hunt.until.max(budget.latest());
         shown = hunt.count(seat, &best.program, RUNS, latest)?;
