@@ -244,6 +244,23 @@ impl Whose {
     }
 }
 
+impl Program {
+    /// Whether the operation at `index` is a thread's, and may be the first of the program that calls the subject: which
+    /// of those that threads begin with is, differs from run to run.
+    pub fn may_be_first(&self, index: usize) -> bool {
+        let whose = whose(&self.ops);
+        let Some(own) = whose.get(index).filter(|own| own.thread != 0) else {
+            return false;
+        };
+        let comes_before =
+            |other: &Whose| other.section < own.section || other.thread == own.thread;
+        let earlier = self.ops.iter().zip(&whose).take(index);
+        !earlier
+            .filter(|(op, _)| op.call.entry_point().is_some())
+            .any(|(_, other)| comes_before(other))
+    }
+}
+
 /// Whose each operation of a legal program is. Those that say so are nobody's in particular.
 pub fn whose(ops: &[Op]) -> Vec<Whose> {
     let mut now = Whose::default();
@@ -440,6 +457,26 @@ mod tests {
 
     fn program(lines: &str) -> Program {
         Program::parse(&format!("# allocspec trace 1\n{lines}")).unwrap()
+    }
+
+    #[test]
+    fn each_thread_begins_with_what_may_be_first() {
+        let threads =
+            "thread 1\np0 = malloc 1\nfree p0\nthread 2\np1 = malloc 1\njoin\np2 = malloc 1\n";
+        let first = |text: &str| {
+            let program = program(text);
+            let all = 0..program.ops.len();
+            all.filter(|&at| {
+                program.ops[at].call.entry_point().is_some() && program.may_be_first(at)
+            })
+            .collect::<Vec<usize>>()
+        };
+        assert_eq!(first(threads), [1, 4]);
+        assert!(first(&format!("p3 = malloc 1\n{threads}")).is_empty());
+        assert_eq!(
+            first(&format!("{threads}thread 1\np3 = malloc 1\n")),
+            [1, 4]
+        );
     }
 
     fn after(section: &Section, thread: usize) -> Vec<Option<(usize, usize)>> {

@@ -10,7 +10,7 @@ use super::process;
 use super::protocol::Ended;
 use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
-use crate::program::{Call, Condition, Program, whose};
+use crate::program::{Call, Condition, Program};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death, provisional,
 };
@@ -84,19 +84,6 @@ pub struct Campaign<'a> {
 struct Next {
     index: usize,
     ops: u64,
-}
-
-/// Whether an operation of a program with threads may be the first that calls the subject: nothing certainly comes before it.
-fn may_be_first(program: &Program, index: usize) -> bool {
-    let whose = whose(&program.ops);
-    let Some(own) = whose.get(index) else {
-        return false;
-    };
-    let calls = (0..index).filter(|&at| program.ops[at].call.entry_point().is_some());
-    own.thread != 0
-        && calls
-            .map(|at| &whose[at])
-            .all(|other| other.section == own.section && other.thread != own.thread)
 }
 
 /// What was found so far.
@@ -468,7 +455,7 @@ impl Seat<'_> {
             };
             let op = item.program.ops.get(finding.op_index);
             let is_first = match item.program.has_threads() {
-                true => finding.evidence.is_harm() && may_be_first(&item.program, finding.op_index),
+                true => finding.evidence.is_harm() && item.program.may_be_first(finding.op_index),
                 false => item.is_first_call() && finding.op_index == 0,
             };
             if is_first && op.is_some_and(|op| muted.contains(RuleId::FirstCallAny, op.call)) {

@@ -245,6 +245,7 @@ impl Shadow<'_> {
             block.class = if stayed {
                 deed.before.class
             } else {
+                // Larger ones are in no pool.
                 u32::try_from(deed.class_size(deed.size)).unwrap_or(0)
             };
         }
