@@ -7,8 +7,8 @@ use crate::program::{
 };
 use crate::shadow::block::Block;
 use crate::shadow::{
-    Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Reply,
-    Request, Sample, Shadow, Standing, Stop, Thrown,
+    Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Outcome,
+    Reply, Request, Sample, Shadow, Standing, Stop, Thrown,
 };
 use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
@@ -37,6 +37,9 @@ pub enum Ending {
     OutOfTime,
 }
 
+/// Hears of a finding, and what each operation of its thread gave. One thread calls it at a time.
+pub type Listener<'l> = dyn Fn(&Finding, &[Outcome]) + 'l;
+
 /// A subject, its shadow, and the clock.
 pub struct Executor<'l, S> {
     pub(super) subject: S,
@@ -44,6 +47,8 @@ pub struct Executor<'l, S> {
     pub(super) ledger: &'l Ledger,
     /// Those of the threads to come, by their place in a section.
     ledgers: &'l [Ledger],
+    /// Hears of what a thread finds while others are still at work.
+    pub(super) listener: Option<&'l Listener<'l>>,
     /// What the threads of the program do.
     pub(super) sections: Arc<[Section]>,
     /// How they are let run.
@@ -155,6 +160,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             shadow,
             ledger,
             ledgers: &[],
+            listener: None,
             sections: Arc::default(),
             schedule: Schedule::Free,
             provided,
@@ -179,6 +185,15 @@ impl<'l, S: Subject> Executor<'l, S> {
     #[must_use]
     pub fn with_ledgers(self, ledgers: &'l [Ledger]) -> Executor<'l, S> {
         Executor { ledgers, ..self }
+    }
+
+    /// The executor with somebody who hears at once of what a thread finds: the others may never come back.
+    #[must_use]
+    pub fn with_listener(self, listener: &'l Listener<'l>) -> Executor<'l, S> {
+        Executor {
+            listener: Some(listener),
+            ..self
+        }
     }
 
     /// An executor for the thread of this place in a section, and of this number; `None` if the subject serves no other

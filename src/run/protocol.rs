@@ -139,6 +139,13 @@ pub struct Report {
     pub live: Vec<LiveBlock>,
 }
 
+impl Report {
+    /// Whether a rule was found broken.
+    pub fn tells_a_finding(&self) -> bool {
+        matches!(self.ended, Ended::Broken(_))
+    }
+}
+
 /// How a run ended, as told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ended {

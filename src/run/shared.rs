@@ -341,6 +341,8 @@ impl Shared {
         if text.len() > MESSAGE {
             return;
         }
+        // A process that ends in here has reported nothing, whatever it reported before.
+        self.page().reported.store(0, Release);
         // SAFETY: the supervisor reads no report before `reported` is set.
         unsafe {
             ptr::copy_nonoverlapping(

@@ -341,6 +341,8 @@ impl Worker {
         let said = std::mem::take(&mut self.early) + &late;
         let report = self.shared.take_report::<Report>();
         let died = match waited {
+            // A thread has told what it found, and another has kept the process from its end.
+            _ if report.as_ref().is_some_and(Report::tells_a_finding) => None,
             Waited::OutOfTime => {
                 let end = End::Told(Ended::OutOfTime);
                 return Run {

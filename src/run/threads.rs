@@ -15,6 +15,7 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::{Mutex, PoisonError};
 
 /// Turns that a thread waits before it lets others have the processor, and then until it sleeps.
 const SPINS: u32 = 200;
@@ -32,6 +33,8 @@ struct Stage<'a> {
     progress: Vec<AtomicUsize>,
     /// Whether all are to stop.
     stop: AtomicBool,
+    /// What was told while others were at work.
+    told: Mutex<Option<Weight>>,
     schedule: Schedule,
     /// The key of the data whose destructor makes operations, if there are such.
     key: Option<libc::pthread_key_t>,
@@ -73,6 +76,7 @@ struct Actor<'a, 'l, S> {
     called: bool,
     shaking: SplitMix,
     ended: Result<(), Cut>,
+    finding: Option<Finding>,
     /// Whether it was the first that had to stop.
     first: bool,
     panic: Option<Box<dyn Any + Send>>,
@@ -118,6 +122,7 @@ impl<'l, S: Subject> Executor<'l, S> {
                 .map(|_| AtomicUsize::new(0))
                 .collect(),
             stop: AtomicBool::new(false),
+            told: Mutex::new(None),
             schedule: self.schedule,
             key: match in_destructor {
                 true => Some(self.new_key()?),
@@ -142,6 +147,7 @@ impl<'l, S: Subject> Executor<'l, S> {
                 called: false,
                 shaking: SplitMix::new(seed.wrapping_mul(0x1_0001).wrapping_add(list.number)),
                 ended: Ok(()),
+                finding: None,
                 first: false,
                 panic: None,
             });
@@ -218,7 +224,7 @@ impl<'l, S: Subject> Executor<'l, S> {
                 self.shadow.note_outcome(shadow, step.index);
             }
             if let Err(cut) = actor.ended {
-                let finding = actor.executor.shadow.take_finding();
+                let finding = actor.finding;
                 let weight = Some((Weight::of(finding.as_ref(), &cut), actor.first));
                 if weight > best {
                     best = weight;
@@ -254,12 +260,32 @@ impl<S: Subject> Actor<'_, '_, S> {
             Ok(Ok(())) => {}
             Ok(Err(cut)) => {
                 self.first = !self.stage.stop.swap(true, AcqRel);
+                self.finding = self.executor.shadow.take_finding();
+                self.tell(&cut);
                 self.ended = Err(cut);
             }
             Err(panic) => {
                 self.stage.stop.store(true, Release);
                 self.panic = Some(panic);
             }
+        }
+    }
+
+    /// Tells what it has found, unless what was told before says more. A thread may be in a call that never returns, and is
+    /// joined all the same: whoever watches the process ends it then, and has been told by now.
+    fn tell(&self, cut: &Cut) {
+        let (Some(listener), Some(finding)) = (self.executor.listener, &self.finding) else {
+            return;
+        };
+        let mut told = self
+            .stage
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let weight = Some(Weight::of(Some(finding), cut));
+        if weight > *told {
+            *told = weight;
+            listener(finding, self.executor.shadow.outcomes());
         }
     }
 

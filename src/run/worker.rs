@@ -17,7 +17,7 @@ use super::shared::{self, Shared};
 use super::strays;
 use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
-use crate::shadow::{LiveBlock, Shadow};
+use crate::shadow::{Finding, LiveBlock, Outcome, Shadow};
 use crate::subject::faulty::{Faulty, surviving_forks};
 use crate::subject::interpreter::{self, Hooked};
 use crate::subject::mutants::Mutant;
@@ -335,6 +335,13 @@ fn obey<S: Subject>(
             deadline,
         }) => {
             let conduct = conduct(rules, &muted, stores, closely);
+            let listener = |finding: &Finding, outcomes: &[Outcome]| {
+                shared.report(&Report {
+                    ended: Ended::Broken(finding.clone()),
+                    outcomes: outcomes.to_vec(),
+                    live: Vec::new(),
+                });
+            };
             let attempt = || {
                 shared::program_of(shared, rule).and_then(|program| {
                     let shadow = Shadow::new(shared.ledger(), conduct)?.of_layout(geometry);
@@ -344,11 +351,10 @@ fn obey<S: Subject>(
                     if program.has_threads() {
                         watch(shared, libc::SIGABRT);
                     }
-                    let executor = Executor::new(make(), shadow, shared.ledger(), deadline);
-                    Ok(run(
-                        executor.with_ledgers(shared.thread_ledgers()),
-                        &program,
-                    ))
+                    let executor = Executor::new(make(), shadow, shared.ledger(), deadline)
+                        .with_ledgers(shared.thread_ledgers())
+                        .with_listener(&listener);
+                    Ok(run(executor, &program))
                 })
             };
             // Where the subject is part of the harness, a panic is the harness's own fault and must not look like the

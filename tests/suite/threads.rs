@@ -122,3 +122,22 @@ fn who_has_no_lock_is_found_without_a_fork() {
     assert!(program.contains("under threads"), "{program}");
     assert!(!program.contains("fork"), "{program}");
 }
+
+/// What was found is told, though another thread never comes back.
+#[test]
+fn a_finding_outlives_a_thread_that_hangs() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/hangs_beside_overlap") else {
+        return;
+    };
+    let trace = room.path("case.trace");
+    let text = "# allocspec trace 1\n# rule thread-safe\nthread 1\np0 = malloc 100\nthread 2\np1 = malloc 100\n\
+                thread 3\np2 = malloc 3000\n";
+    std::fs::write(&trace, text).expect("a trace in the room");
+    let words = [OsStr::new("replay"), trace.as_os_str(), library.as_os_str()];
+    let run = room.run(room.command(&words));
+    assert_eq!(run.status, Some(1), "{}{}", run.stdout, run.stderr);
+    for told in ["FAIL  thread-safe", "overlap: 100 B"] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+    }
+}
