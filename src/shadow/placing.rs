@@ -68,7 +68,7 @@ impl Shadow<'_> {
 
     /// A mark was taken: either two blocks overlap, or they lie side by side in one granule.
     #[cold]
-    fn examine_overlap(&mut self, at: At, block: Block) -> Checked {
+    pub(super) fn examine_overlap(&mut self, at: At, block: Block) -> Checked {
         let end = block.address + block.extent();
         let overlaps = |range: &&Range<u64>| range.start < end && block.address < range.end;
         if let Some(range) = self.reserved.iter().find(overlaps) {

@@ -5,6 +5,7 @@ use super::block::{Block, History};
 use super::holding::filled_for;
 use super::ledger::Choice;
 use super::model::{At, Checked, ERRNO_BEFORE, Reply, Shadow};
+use super::occupancy::Mark;
 use super::{Evidence, contents};
 use crate::program::Call;
 use crate::spec::RuleId;
@@ -57,12 +58,11 @@ impl Shadow<'_> {
         if at.op.size() == Some(0) {
             if self.conduct.rules.contains(RuleId::ReallocZeroKeepsBlock) {
                 // Never a way to free here, and whether it may fail depends on the sources: see the audit.
-                self.reinstate(at, before, History::SurvivedFailure);
-                return Ok(());
+                return self.reinstate(at, before);
             }
             return self.settle_zero_null(at, before, reply);
         }
-        self.reinstate(at, before, History::SurvivedFailure);
+        self.reinstate(at, before)?;
         self.verify_kept(at, before)?;
         self.settle_null(at, reply)
     }
@@ -201,10 +201,14 @@ impl Shadow<'_> {
         }
     }
 
-    /// Puts a block whose resize failed back where it was.
-    fn reinstate(&mut self, at: At, before: &Block, history: History) {
-        // It was the only block there a moment ago, and nothing was handed out since.
-        let _ = self.occupy(at.op.slot, before);
-        self.blocks[at.op.slot as usize].history = history;
+    /// Puts a block whose resize failed back where it was. It was the only one there, and has been live all the time; but
+    /// while the call was at work, another thread may have been given its memory.
+    fn reinstate(&mut self, at: At, before: &Block) -> Checked {
+        let mark = self.occupy(at.op.slot, before);
+        self.blocks[at.op.slot as usize].history = History::SurvivedFailure;
+        match mark {
+            Mark::Clear => Ok(()),
+            Mark::Taken => self.examine_overlap(at, *before),
+        }
     }
 }

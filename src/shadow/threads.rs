@@ -211,7 +211,7 @@ impl<'l> Shadow<'l> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shadow::{Conduct, Muted};
+    use crate::shadow::{Conduct, ERRNO_BEFORE, Evidence, Muted, Reply};
 
     fn conduct() -> Conduct {
         Conduct {
@@ -220,6 +220,52 @@ mod tests {
             stores: false,
             closely: false,
         }
+    }
+
+    /// A resize that fails leaves its block live all the while: whoever is given the memory meanwhile is found, by itself
+    /// or by the one whose block it is.
+    #[test]
+    fn memory_given_to_another_thread_while_a_resize_fails_is_an_overlap() {
+        let ledger = Ledger::new();
+        let mut main = Shadow::new(&ledger, conduct()).expect("address space for a shadow");
+        let program = Program::parse(
+            "# allocspec trace 1\nthread 1\np0 = malloc 100\np0 = realloc p0 9000\nthread 2\np1 = malloc 100",
+        );
+        let ops = program.as_ref().expect("a program").ops.clone();
+        main.begin(&program.expect("a program"));
+        let mut one = main.sibling(1, &ledger);
+        let mut other = main.sibling(2, &ledger);
+        let gave = |value| Reply {
+            value,
+            errno: if value == 0 {
+                libc::ENOMEM
+            } else {
+                ERRNO_BEFORE
+            },
+            ..Reply::default()
+        };
+        let make = |shadow: &mut Shadow<'_>, index: usize, value| {
+            let request = shadow.request(&ops[index]);
+            assert!(shadow.prepare(index, &ops[index], &request).is_ok());
+            shadow.settle(index, &ops[index], &request, &gave(value))
+        };
+        assert!(make(&mut one, 1, 0x1000).is_ok());
+        let resize = one.request(&ops[2]);
+        assert!(one.prepare(2, &ops[2], &resize).is_ok());
+        assert!(make(&mut other, 4, 0x1000).is_ok());
+        assert!(one.settle(2, &ops[2], &resize, &gave(0)).is_err());
+        let found = one.take_finding().map(|finding| finding.evidence);
+        assert!(
+            matches!(
+                found,
+                Some(Evidence::Overlap {
+                    address: 0x1000,
+                    other: 1,
+                    ..
+                })
+            ),
+            "{found:?}"
+        );
     }
 
     #[test]
