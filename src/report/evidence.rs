@@ -319,6 +319,7 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
         }
         (Moment::Verify, Some(op)) if op.slot != NO_SLOT => format!("p{} can be read", op.slot),
         (Moment::Verify, _) => "live blocks can be read".into(),
+        (Moment::Beside, _) => "the threads beside it go on".into(),
         (Moment::Ending, _) => "the thread ends, and the process goes on".into(),
         _ => "the process goes on".into(),
     };
@@ -336,6 +337,9 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
             format!("no return within {}", count(millis as usize, "millisecond"))
         }
     };
+    if moment == Moment::Beside {
+        found.push_str(", in a thread that works beside it");
+    }
     // Without the cancellation the call returns, or another rule would be broken.
     if case.finding.rule == RuleId::NotCancellationPoint && moment == Moment::Call {
         found = format!("the call acts on the cancellation that is pending: {found}");

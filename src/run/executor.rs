@@ -690,8 +690,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         let errno = self.errno;
         let mut result = None;
         circumstances::on_stack(bytes, &mut || {
-            // SAFETY: as in `new`.
-            self.errno = unsafe { libc::__errno_location() };
+            self.attend();
             result = Some(self.make(ops, &mut watch));
         });
         self.errno = errno;

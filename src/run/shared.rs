@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const MAX_OPS: usize = 4 << 20;
 const MESSAGE: usize = 4 << 20;
 const WORDS: usize = 4;
+/// A thread that works beside those of the program.
+const BESIDE: u32 = u32::MAX;
 const MAGIC: u64 = 0x616c_6c6f_6373_7065;
 
 #[repr(C)]
@@ -34,7 +36,8 @@ struct Page {
     /// The address of a fault and whether there was one.
     fault: AtomicU64,
     faulted: AtomicU32,
-    /// The thread whose signal ended the process, by its place in a section, from 1; 0 for the main one.
+    /// The thread whose signal ended the process, by its place in a section, from 1; 0 for the main one, [`BESIDE`] for one
+    /// that makes no operations.
     signalled: AtomicU32,
     order_length: AtomicU32,
     report_length: AtomicU32,
@@ -169,7 +172,10 @@ impl Shared {
     /// inside a call, or at work in another way; or else the first that may not have ended yet, which is the one that the
     /// main thread waits for.
     pub fn position(&self) -> (usize, Moment) {
-        self.ledger_at_work().position()
+        match self.page().signalled.load(Relaxed) {
+            BESIDE => (self.ledger().position().0, Moment::Beside),
+            _ => self.ledger_at_work().position(),
+        }
     }
 
     /// The address and size of the block last resized there.
@@ -195,7 +201,14 @@ impl Shared {
             .thread_ledgers()
             .iter()
             .position(|it| it.thread() == Some(thread));
-        let signalled = place.map_or(0, |place| place as u32 + 1);
+        // SAFETY: has no preconditions.
+        let is_first = unsafe { libc::syscall(libc::SYS_getpid) } as i32 == thread;
+        let is_main = is_first || self.ledger().thread() == Some(thread);
+        let signalled = match place {
+            Some(place) => place as u32 + 1,
+            None if is_main => 0,
+            None => BESIDE,
+        };
         self.page().signalled.store(signalled, Relaxed);
     }
 
@@ -440,6 +453,27 @@ fn wake(word: &AtomicU32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_is_laid_to_the_thread_that_it_comes_to() {
+        let shared = Shared::create().expect("shared memory");
+        let (main, first) = (shared.ledger(), &shared.thread_ledgers()[0]);
+        main.begin(7);
+        main.enter(Moment::Call);
+        first.begin(3);
+        let noted = || {
+            shared.note_thread();
+            shared.position()
+        };
+        // Of a process whose first thread this one, of a test, is not.
+        assert_eq!(noted(), (7, Moment::Beside));
+        first.attend();
+        first.enter(Moment::Touch);
+        assert_eq!(noted(), (3, Moment::Touch));
+        first.reset();
+        main.attend();
+        assert_eq!(noted(), (7, Moment::Call));
+    }
 
     #[test]
     fn a_thread_in_its_end_is_not_taken_for_one_in_a_call() {

@@ -348,7 +348,7 @@ fn obey<S: Subject>(
                     if program.calls().any(|call| call == Call::FailSyscall) {
                         intercept::begin(shared.ledger());
                     }
-                    if program.has_threads() {
+                    if program.has_threads() || program.is_among_threads() {
                         watch(shared, libc::SIGABRT);
                     }
                     let executor = Executor::new(make(), shadow, shared.ledger(), deadline)

@@ -49,7 +49,7 @@ pub fn attribute_death(
         Moment::Touch => vec![RuleId::AllocNonnullUsable],
         Moment::Verify if op.call.reallocates() => vec![RuleId::ReallocContent],
         Moment::Verify => vec![RuleId::ContentStable],
-        Moment::Idle | Moment::Ending => vec![RuleId::CallReturns],
+        Moment::Idle | Moment::Ending | Moment::Beside => vec![RuleId::CallReturns],
         Moment::Call => in_call(program, index, op, death, resized),
     };
     // What happens under special circumstances, and there only, is laid to them.

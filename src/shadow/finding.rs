@@ -20,6 +20,8 @@ pub enum Moment {
     Verify,
     /// Inside the subject, if at all, while a thread ends that has made its last operation.
     Ending,
+    /// In another thread than those that make the operations of the program: one that works beside them.
+    Beside,
 }
 
 impl Moment {
@@ -30,6 +32,7 @@ impl Moment {
             2 => Moment::Touch,
             3 => Moment::Verify,
             4 => Moment::Ending,
+            5 => Moment::Beside,
             _ => Moment::Idle,
         }
     }
