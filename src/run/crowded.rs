@@ -7,7 +7,7 @@ use super::campaign::Seat;
 use super::investigate::{Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
 use super::plan::Item;
 use super::races::{CLOSE, is_hang, patience};
-use crate::program::{Call, Condition, Op, Under};
+use crate::program::{Call, Condition, Op, Program, Under};
 use crate::shadow::{Case, Finding};
 use crate::spec::RuleId;
 use std::time::Instant;
@@ -42,15 +42,7 @@ pub(super) fn investigate(
         patience: patience(seat, &finding),
         close: CLOSE,
     };
-    let without = |unneeded: fn(&Op) -> bool| {
-        let mut program = item.program.clone();
-        program.ops.retain(|op| !unneeded(op));
-        program.legalise();
-        program
-    };
-    let is_others =
-        |op: &Op| Under::of(op).is_some_and(|under| under.condition == Condition::Threads);
-    if let Some(case) = hunt.case_alone(seat, item, without(is_others))? {
+    if let Some(case) = hunt.case_alone(seat, item, without_others(&item.program))? {
         return Ok(case);
     }
     let mut best = Sighting {
@@ -59,9 +51,8 @@ pub(super) fn investigate(
         run: None,
     };
     hunt.tries = SURE;
-    let shared = without(|op| matches!(op.call, Call::Fork | Call::Wait));
     let mut reproduced = false;
-    for program in [shared, item.program.clone()] {
+    for program in [without_forks(&item.program), item.program.clone()] {
         reproduced = reproduced || hunt.accept(seat, &mut best, program)?;
     }
     let mut shown = None;
@@ -81,9 +72,83 @@ pub(super) fn investigate(
             counted = count(&best.program)?;
         }
         reproduced = counted.times > 0;
-        let rule = best.program.circumstance_at(best.finding.op_index);
-        best.finding.rule = rule.unwrap_or(RuleId::ThreadSafe);
+        best.finding.rule = rule_at(&best.program, best.finding.op_index);
         shown = Some(counted);
     }
     Ok(best.into_case(item, reproduced, shown))
+}
+
+/// The program with nobody at work beside it.
+fn without_others(program: &Program) -> Program {
+    without(program, |op| {
+        Under::of(op).is_some_and(|under| under.condition == Condition::Threads)
+    })
+}
+
+/// The program with all that children do done by their parent.
+fn without_forks(program: &Program) -> Program {
+    without(program, |op| matches!(op.call, Call::Fork | Call::Wait))
+}
+
+fn without(program: &Program, is_unneeded: impl Fn(&Op) -> bool) -> Program {
+    let mut program = program.clone();
+    program.ops.retain(|op| !is_unneeded(op));
+    program.legalise();
+    program
+}
+
+/// The rule that harm breaks which shows at the operation at `index` and takes what is left of the program: that about
+/// children of a process with threads if it is one's, or its parent's after it, or else that about threads.
+fn rule_at(program: &Program, index: usize) -> RuleId {
+    let rule = program.circumstance_at(index);
+    rule.unwrap_or(RuleId::ThreadSafe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(lines: &str) -> Program {
+        Program::parse(&format!("# allocspec trace 1\n{lines}\n")).expect(lines)
+    }
+
+    #[test]
+    fn what_is_taken_away_leaves_the_rest_as_it_was() {
+        let all = program(
+            "under signals 100\nunder threads 3\np0 = malloc 100\nfork\nfree p0\nwait\nfree p0",
+        );
+        assert_eq!(
+            without_others(&all),
+            program("under signals 100\np0 = malloc 100\nfork\nfree p0\nwait\nfree p0")
+        );
+        let shared = without_forks(&all);
+        assert!(shared.is_among_threads());
+        let frees = shared.ops.iter().filter(|op| op.call == Call::Free);
+        assert_eq!(
+            frees.count(),
+            1,
+            "the child's own is the parent's now: {shared}"
+        );
+    }
+
+    #[test]
+    fn a_program_of_which_nothing_can_be_taken_away_stays() {
+        let alone = program("p0 = malloc 100\nfree p0");
+        assert_eq!(without_others(&alone), alone);
+        assert_eq!(without_forks(&alone), alone);
+    }
+
+    #[test]
+    fn harm_is_laid_to_the_side_of_the_fork_that_it_shows_on() {
+        let forks = program("under threads 3\np0 = malloc 1\nfork\np1 = malloc 1\nwait\nfree p0");
+        let rules = [1, 3, 5].map(|index| rule_at(&forks, index));
+        let expected = [
+            RuleId::ThreadSafe,
+            RuleId::ForkMtChild,
+            RuleId::ForkMtParent,
+        ];
+        assert_eq!(rules, expected);
+        let plain = program("under threads 3\np0 = malloc 1");
+        assert_eq!(rule_at(&plain, 1), RuleId::ThreadSafe);
+    }
 }
