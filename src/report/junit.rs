@@ -55,7 +55,9 @@ fn case(entry: &Entry, document: &Document, rule: &Rule) -> TestCase {
             None => broken(rule),
         },
         (RuleVerdict::Fail, None) | (RuleVerdict::Pass, _) => TestCaseStatus::success(),
-        (RuleVerdict::NotExercised, _) => skipped("never put to the test"),
+        (RuleVerdict::NotExercised, _) => {
+            skipped(rule.reason.as_deref().unwrap_or("never put to the test"))
+        }
         (RuleVerdict::NotApplicable, _) => skipped(rule.reason.as_deref().unwrap_or_default()),
     };
     let mut case = TestCase::new(rule.id, status);

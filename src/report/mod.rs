@@ -77,7 +77,7 @@ impl Report<'_> {
                 Verdict::Pass if *level == Level::Fact => &mut tally.facts,
                 Verdict::Pass => &mut tally.pass,
                 Verdict::NotApplicable(_) => &mut tally.not_applicable,
-                Verdict::NotExercised => &mut tally.not_exercised,
+                Verdict::NotExercised(_) => &mut tally.not_exercised,
             };
             *count += 1;
         }

@@ -104,7 +104,7 @@ pub fn result(cases: Vec<Case>) -> CheckResult {
             rule(
                 RuleId::CallocZeroAfterOom,
                 Level::Must,
-                Verdict::NotExercised,
+                Verdict::NotExercised(None),
                 0,
             ),
             rule(

@@ -12,7 +12,7 @@ use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
 use crate::program::{Call, Condition, Program};
 use crate::shadow::{
-    Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death, provisional,
+    Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death, is_about_threads, provisional,
 };
 use crate::spec::{RuleId, RuleSet};
 use std::sync::Mutex;
@@ -89,13 +89,47 @@ struct Next {
 /// What was found so far.
 struct Known {
     muted: Muted,
-    attempts: Vec<(RuleId, Call, u32)>,
+    attempts: Vec<Attempts>,
+    /// The rules of which a program among threads came to its end.
+    finished: Vec<RuleId>,
     cases: Vec<(usize, Case)>,
     beside: Vec<Case>,
     error: Option<CheckError>,
 }
 
+/// How often what looked like a finding of one rule was another's.
+struct Attempts {
+    raw: (RuleId, Call),
+    times: u32,
+    /// The rule that it was last.
+    other: RuleId,
+}
+
 impl Known {
+    /// Counts one more finding that was not what it looked like; gives how many there were.
+    fn attempt(&mut self, raw: (RuleId, Call), other: RuleId) -> u32 {
+        let at = self.attempts.iter().position(|seen| seen.raw == raw);
+        let at = at.unwrap_or_else(|| {
+            let times = 0;
+            self.attempts.push(Attempts { raw, times, other });
+            self.attempts.len() - 1
+        });
+        let seen = &mut self.attempts[at];
+        (seen.times, seen.other) = (seen.times + 1, other);
+        seen.times
+    }
+
+    /// The rules about threads that were not put to the test to the end: none of their programs came there, or those that
+    /// did not are no longer looked into. Each with a rule that is broken instead.
+    fn given_up(&self) -> Vec<(RuleId, RuleId)> {
+        let is_given_up = |seen: &&Attempts| {
+            let rule = seen.raw.0;
+            is_about_threads(rule) && (seen.times >= ATTEMPTS || !self.finished.contains(&rule))
+        };
+        let given_up = self.attempts.iter().filter(is_given_up);
+        given_up.map(|seen| (seen.raw.0, seen.other)).collect()
+    }
+
     fn mute(&mut self, rule: RuleId, call: Call) {
         for &other in Call::ALL
             .iter()
@@ -153,6 +187,8 @@ pub struct Outcome {
     pub cases: Vec<Case>,
     /// What broke rules that nobody asked about, and was met nevertheless.
     pub beside: Vec<Case>,
+    /// The rules about threads whose programs show first that another rule is broken, each with that.
+    pub given_up: Vec<(RuleId, RuleId)>,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
     /// What each phase had, of those that had anything.
@@ -187,6 +223,7 @@ impl<'a> Campaign<'a> {
                 attempts: Vec::new(),
                 cases: Vec::new(),
                 beside: Vec::new(),
+                finished: Vec::new(),
                 error: None,
             }),
         }
@@ -247,6 +284,7 @@ impl<'a> Campaign<'a> {
         known
             .cases
             .sort_by_key(|(index, case)| (*index, case.finding.rule, case.finding.op_index));
+        let given_up = known.given_up();
         let shares = self.shares.into_inner().into_iter().flatten();
         Ok(Outcome {
             phases: shares.filter(|share| share.programs > 0).collect(),
@@ -255,6 +293,7 @@ impl<'a> Campaign<'a> {
             cut_short: self.cut_short.into_inner(),
             cases: known.cases.into_iter().map(|(_, case)| case).collect(),
             beside: known.beside,
+            given_up,
         })
     }
 
@@ -337,6 +376,20 @@ impl<'a> Campaign<'a> {
         true
     }
 
+    fn note_finished(&self, program: &Program, run: &Run) {
+        let among_threads = program.has_threads() || program.is_among_threads();
+        let finished = matches!(run.end, End::Told(Ended::Finished));
+        if let Ok(mut known) = self.known.lock()
+            && among_threads
+            && finished
+        {
+            let rule = provisional(program);
+            if !known.finished.contains(&rule) {
+                known.finished.push(rule);
+            }
+        }
+    }
+
     /// Keeps a case unless its rule was found by this call before. `raw` is what it looked like at first: if it turned
     /// out to be another rule's, the rule it looked like may still be broken by itself.
     fn keep(&self, index: usize, case: Case, raw: (RuleId, Call)) {
@@ -347,20 +400,7 @@ impl<'a> Campaign<'a> {
         let call = cause(rule, case.op().map(|op| op.call));
         let as_without = is_as_without(raw.0, &case);
         if (rule, call) != raw {
-            let seen = known
-                .attempts
-                .iter_mut()
-                .find(|(rule, call, _)| (*rule, *call) == raw);
-            let attempts = match seen {
-                Some((_, _, attempts)) => {
-                    *attempts += 1;
-                    *attempts
-                }
-                None => {
-                    known.attempts.push((raw.0, raw.1, 1));
-                    1
-                }
-            };
+            let attempts = known.attempt(raw, rule);
             if attempts < ATTEMPTS {
                 known.unmute(raw.0, raw.1);
             }
@@ -451,6 +491,7 @@ impl Seat<'_> {
                     .fetch_or(matches!(ended, Ended::OutOfTime), Relaxed);
             }
             let Some(finding) = self.finding(&item.program, &run)? else {
+                self.campaign.note_finished(&item.program, &run);
                 return Ok(failed);
             };
             let op = item.program.ops.get(finding.op_index);

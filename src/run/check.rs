@@ -2,7 +2,7 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
-use super::followers::{drop_followers, drop_races, is_about_company};
+use super::followers::{drop_followers, drop_hangs, drop_races, is_about_company};
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
 use super::misuse;
@@ -320,6 +320,7 @@ fn finish(
         workers,
         mut cases,
         beside,
+        mut given_up,
         cut_short,
         phases,
     } = outcome;
@@ -349,6 +350,7 @@ fn finish(
     cases.extend(library_cases(&info, &rules, &said));
     let harmful = drop_followers(&mut cases, &beside);
     let raced = drop_races(&mut cases);
+    given_up.extend(drop_hangs(&mut cases, &beside));
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {
@@ -386,12 +388,20 @@ fn finish(
                     Some(what) => {
                         Verdict::NotApplicable(format!("takes {what}, which cannot be had here"))
                     }
-                    None => Verdict::NotExercised,
+                    None => Verdict::NotExercised(None),
                 },
-                None => Verdict::Pass,
+                None => match given_up.iter().find(|(given_up, _)| *given_up == rule) {
+                    Some((_, other)) => Verdict::NotExercised(Some(format!(
+                        "its programs show first that {other} is broken"
+                    ))),
+                    None => Verdict::Pass,
+                },
             };
             // What was counted in passing is not an exercise of a rule that does not apply.
-            if matches!(verdict, Verdict::NotApplicable(_)) {
+            if matches!(
+                verdict,
+                Verdict::NotApplicable(_) | Verdict::NotExercised(_)
+            ) {
                 checks = 0;
             }
             RuleResult {

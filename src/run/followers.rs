@@ -56,6 +56,26 @@ pub(super) fn drop_races(cases: &mut Vec<Case>) -> Vec<RuleId> {
     dropped.map(|case| case.finding.rule).collect()
 }
 
+/// Drops hangs in company that did not show again, if one thread that nothing disturbs hangs as well. Answers with the rules
+/// of which that was told, each with that which the one thread breaks.
+pub(super) fn drop_hangs(cases: &mut Vec<Case>, beside: &[Case]) -> Vec<(RuleId, RuleId)> {
+    let alone = |case: &&Case| {
+        is_hang(&case.finding)
+            && case.reproduced
+            && !case.program.has_threads()
+            && !is_about_company(case.finding.rule)
+    };
+    let Some(alone) = cases.iter().chain(beside).find(alone) else {
+        return Vec::new();
+    };
+    let rule = alone.finding.rule;
+    let explained = |case: &mut Case| {
+        !case.reproduced && is_about_threads(case.finding.rule) && is_hang(&case.finding)
+    };
+    let dropped = cases.extract_if(.., explained);
+    dropped.map(|case| (case.finding.rule, rule)).collect()
+}
+
 fn harms_or_dies(case: &Case) -> bool {
     let evidence = &case.finding.evidence;
     evidence.harms_memory() || matches!(evidence, Evidence::Died { .. })
@@ -152,6 +172,27 @@ mod tests {
         assert_eq!(left(vec![fork(false), race.clone()]), 1);
         assert_eq!(left(vec![fork(true), race]), 2, "a fork is needed");
         assert_eq!(left(vec![fork(false)]), 1, "nothing else explains it");
+    }
+
+    #[test]
+    fn a_hang_that_was_seen_once_is_laid_to_one_that_needs_no_threads() {
+        let stuck = Evidence::Died {
+            death: Death::Hang { millis: 1 },
+            moment: Moment::Call,
+            said: String::new(),
+        };
+        let alone = case(RuleId::CallReturns, stuck.clone());
+        let among = |reproduced| Case {
+            reproduced,
+            ..case(RuleId::ThreadSafe, stuck.clone())
+        };
+        let mut cases = vec![among(false)];
+        let told = drop_hangs(&mut cases, std::slice::from_ref(&alone));
+        assert_eq!(told, [(RuleId::ThreadSafe, RuleId::CallReturns)]);
+        assert!(cases.is_empty());
+        let mut cases = vec![among(true)];
+        assert!(drop_hangs(&mut cases, &[alone]).is_empty());
+        assert!(drop_hangs(&mut vec![among(false)], &cases).is_empty());
     }
 
     #[test]

@@ -176,6 +176,15 @@ impl Hunt {
         let Some(finding) = self.finds(seat, &alone)? else {
             return Ok(None);
         };
+        if !seat.rules().contains(finding.rule) {
+            // Nobody asks about it, and for what was asked it is enough that the others have no part in it.
+            let alone = Sighting {
+                program: alone,
+                finding,
+                run: None,
+            };
+            return Ok(Some(alone.into_case(item, true, None)));
+        }
         let mut item = item.clone();
         item.program = alone;
         investigate::investigate(seat, &item, finding).map(Some)

@@ -14,8 +14,8 @@ pub enum Verdict {
     Pass,
     /// Broken.
     Fail,
-    /// Never put to the test.
-    NotExercised,
+    /// Never put to the test, or never to the end of one for this reason.
+    NotExercised(Option<String>),
     /// Cannot be put to the test here, for this reason.
     NotApplicable(String),
 }

@@ -1,6 +1,6 @@
 //! Several threads, from the command line.
 
-use crate::report::text;
+use crate::report::{Report, text};
 use crate::room::Room;
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -140,4 +140,36 @@ fn a_finding_outlives_a_thread_that_hangs() {
     for told in ["FAIL  thread-safe", "overlap: 100 B"] {
         assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
     }
+}
+
+/// What one thread shows as well is not laid to threads, whether or not it is asked about.
+#[test]
+fn harm_that_needs_no_other_thread_is_no_race() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/issues_twice") else {
+        return;
+    };
+    let time = Duration::from_secs(4);
+    let report = room.check_for(time, &library, &["--rule", "thread-safe"]);
+    assert!(report.findings().is_empty(), "{}", report.summary());
+    assert_eq!(report.verdict_of("thread-safe"), "not-applicable");
+}
+
+/// Whose programs with threads all stop for another reason has not been put to the test.
+#[test]
+fn who_hangs_in_one_thread_already_passes_no_rule_about_threads() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/keeps_lock") else {
+        return;
+    };
+    let trace = room.path("case.trace");
+    let lines = "# allocspec trace 1\n# rule thread-safe\nthread 1\np0 = calloc 4294967296 4294967296\n\
+                p1 = malloc 10\nthread 2\np2 = malloc 10\n";
+    std::fs::write(&trace, lines).expect("a trace in the room");
+    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
+    command.args(["--rule", "thread-safe", "--time", "4s", "--format", "json"]);
+    let report = Report::read(&room.run(command), false);
+    assert_eq!(report.verdict_of("thread-safe"), "not-exercised");
+    let told = "its programs show first that call-returns is broken";
+    assert_eq!(text(&report.rules()[0], "reason"), told);
 }

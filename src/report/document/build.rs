@@ -94,7 +94,7 @@ fn rule(report: &Report<'_>, result: &RuleResult) -> Rule {
     let (verdict, reason) = match &result.verdict {
         Verdict::Pass => (RuleVerdict::Pass, None),
         Verdict::Fail => (RuleVerdict::Fail, None),
-        Verdict::NotExercised => (RuleVerdict::NotExercised, None),
+        Verdict::NotExercised(reason) => (RuleVerdict::NotExercised, reason.clone()),
         Verdict::NotApplicable(reason) => (RuleVerdict::NotApplicable, Some(reason.clone())),
     };
     let rule = report.cited(result.rule);

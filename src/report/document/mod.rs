@@ -244,7 +244,7 @@ pub struct Rule {
     pub note: Option<String>,
     /// The profiles that have the rule.
     pub profiles: Vec<String>,
-    /// Why it does not apply, if it does not.
+    /// Why it does not apply, or was not put to the test, if a reason is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
