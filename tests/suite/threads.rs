@@ -1,6 +1,6 @@
 //! Several threads, from the command line.
 
-use crate::report::{Report, text};
+use crate::report::{Report, assert_c_program, text, trace_file};
 use crate::room::Room;
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -172,4 +172,27 @@ fn who_hangs_in_one_thread_already_passes_no_rule_about_threads() {
     assert_eq!(report.verdict_of("thread-safe"), "not-exercised");
     let told = "its programs show first that call-returns is broken";
     assert_eq!(text(&report.rules()[0], "reason"), told);
+}
+
+/// The lists of the threads in C: they show it as well, and nothing on an allocator that has a lock.
+#[test]
+fn what_threads_do_to_one_another_is_shown_in_c() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/unlocked") else {
+        return;
+    };
+    for phase in ["threads", "directed"] {
+        let out = room.path(format!("out-{phase}"));
+        let out = out.to_str().expect("a plain path");
+        let arguments = ["--rule", "thread-safe", "--phase", phase, "--out", out];
+        let report = room.check_for(Duration::from_secs(10), &library, &arguments);
+        let finding = report.expect(&["thread-safe"]);
+        let c = trace_file(finding).expect("a trace").with_extension("c");
+        let source = std::fs::read_to_string(&c).expect("the C program was written");
+        assert_eq!(Some(source.as_str()), finding["c"].as_str());
+        assert_c_program(&room, &c, Some(&library), true);
+        let plain = room.compile("odd/plain").expect("a compiler");
+        assert_c_program(&room, &c, Some(&plain), false);
+        assert_c_program(&room, &c, None, false);
+    }
 }

@@ -1,7 +1,7 @@
 //! The parts of a C program that do not depend on the program it shows: small functions and variables, each put in
 //! only if it is used.
 
-use super::life;
+use super::{life, threads};
 
 /// Something a C program may need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub enum Need {
     Usable,
     /// `start`: resident bytes when the program began.
     Start,
+    /// `sizes` and `bytes`: of the block in every slot.
+    Blocks,
     /// `i` counts through slots.
     Counter,
     /// `doing`: the call that is about to be made.
@@ -61,6 +63,26 @@ pub enum Need {
     Cancel,
     /// `hide_proc()`.
     HideProc,
+    /// `check(slot)`, and `shaken`.
+    Check,
+    /// `check_all()`.
+    CheckAll,
+    /// `keep(slot, block, size, byte)`.
+    Keep,
+    /// `zeroed(block, size)`.
+    Zeroed,
+    /// `resized(slot, block, size, byte, keeps)`.
+    Resize,
+    /// `run_threads(count, lists)`.
+    RunThreads,
+    /// `wait_for(thread, line)` and `done(thread, line)`.
+    HandOver,
+    /// `rounds`: the key of data whose destructor is `next_round`.
+    Rounds,
+    /// `start_crowd(threads)`.
+    Crowd,
+    /// `repeat(runs, patience, longest)`.
+    Runs,
 }
 
 impl Need {
@@ -95,6 +117,10 @@ impl Need {
             Need::Disturb => &["signal.h", "sys/time.h"],
             Need::Cancel => &["pthread.h"],
             Need::HideProc => &["sched.h", "sys/mount.h"],
+            Need::Check => &["sched.h"],
+            Need::RunThreads => &["pthread.h", "stdatomic.h"],
+            Need::Rounds | Need::Crowd => &["pthread.h"],
+            Need::Runs => &["sys/wait.h", "time.h"],
             _ => &[],
         }
     }
@@ -106,6 +132,13 @@ impl Need {
             Need::Start | Need::Samples => &[Need::Memory],
             Need::Signals => &[Need::Doing],
             Need::BadAlloc => &[Need::Exceptions],
+            Need::Check => &[Need::Blocks, Need::FirstWrong],
+            Need::CheckAll => &[Need::Check],
+            Need::Keep => &[Need::Check, Need::Fill],
+            Need::Zeroed => &[Need::FirstWrong],
+            Need::Resize => &[Need::Keep],
+            Need::HandOver => &[Need::RunThreads],
+            Need::Runs => &[Need::Signals],
             _ => &[],
         }
     }
@@ -141,6 +174,17 @@ impl Need {
             Need::Samples => life::SAMPLES,
             Need::Disturb => life::DISTURB,
             Need::HideProc => life::HIDE_PROC,
+            Need::Blocks => threads::BLOCKS,
+            Need::Check => threads::CHECK,
+            Need::CheckAll => threads::CHECK_ALL,
+            Need::Keep => threads::KEEP,
+            Need::Zeroed => threads::ZEROED,
+            Need::Resize => threads::RESIZE,
+            Need::RunThreads => threads::RUN_THREADS,
+            Need::HandOver => threads::HAND_OVER,
+            Need::Rounds => threads::ROUNDS,
+            Need::Crowd => threads::CROWD,
+            Need::Runs => threads::RUNS_TEXT,
         }
     }
 }

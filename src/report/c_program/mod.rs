@@ -11,6 +11,7 @@ mod life;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod translate;
 
 use super::commands;
@@ -38,9 +39,24 @@ const WIDTH: usize = 96;
 /// `file` is the path it will be stored at, for the commands in its head. `None` if the subject is not a C library,
 /// or the break cannot be seen from C.
 pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> Option<String> {
-    let in_c = !matches!(subject.kind, "reference" | "mutant" | "interpreter")
-        && case.program.ops.iter().all(can_be_said);
+    let in_c = !matches!(subject.kind, "reference" | "mutant" | "interpreter");
     if !in_c {
+        return None;
+    }
+    if threads::has_threads(case) {
+        if case.program.ops.len() > MAX_STATEMENTS {
+            return None;
+        }
+        let mut t = Translator::new(case, true);
+        let functions = threads::functions(&mut t)?;
+        return Some(assemble(
+            &t,
+            subject,
+            &head(case, subject, rule, file),
+            &functions,
+        ));
+    }
+    if !case.program.ops.iter().all(can_be_said) {
         return None;
     }
     let steps = match case.op() {
@@ -53,7 +69,8 @@ pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -
     let has_runs = steps.iter().any(|step| matches!(step, Step::Run { .. }));
     let mut t = Translator::new(case, has_runs);
     body(&mut t, subject, &steps)?;
-    Some(assemble(&t, subject, &head(case, subject, rule, file)))
+    let head = head(case, subject, rule, file);
+    Some(assemble(&t, subject, &head, ""))
 }
 
 /// Whether the operation means in a C program what it means here. The second of several system calls, and all later
@@ -257,7 +274,8 @@ fn head(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> String 
     text + " */\n"
 }
 
-fn assemble(t: &Translator<'_>, subject: &SubjectInfo, head: &str) -> String {
+/// The whole text, with `functions` before `main`.
+fn assemble(t: &Translator<'_>, subject: &SubjectInfo, head: &str, functions: &str) -> String {
     let looked_up: Vec<&Function> = t
         .functions
         .iter()
@@ -298,6 +316,7 @@ fn assemble(t: &Translator<'_>, subject: &SubjectInfo, head: &str) -> String {
     text.push_str(VOICE);
     text.extend(helpers.iter().map(|need| need.text()));
 
+    text.push_str(functions);
     text.push_str("\nint main(void)\n{\n");
     for function in looked_up {
         text.push_str(&format!(

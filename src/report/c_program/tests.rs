@@ -711,3 +711,64 @@ fn a_message_cannot_end_the_comment() {
     };
     not_shown(RuleId::NoOutput, &[MALLOC], &[], evidence);
 }
+
+/// Programs with threads, of every kind of operation that they may have, show nothing on an allocator that serves threads.
+#[test]
+fn lists_of_threads_are_run_at_once_and_again() {
+    let harm = || Evidence::Overlap {
+        address: 64,
+        size: 10,
+        other: 0,
+        other_address: 64,
+        other_size: 10,
+    };
+    for lines in [
+        // Loops, and pauses.
+        "schedule shaken 7\nthread 1\np0 = calloc 1 100\np1 = malloc 100\nfree p0\nfree p1\nrepeat 50 x 4\nthread 2\n\
+         p2 = calloc 2 50\np2 = realloc p2 4000\nfree p2\nrepeat 50 x 3\njoin\nsweep",
+        // Blocks that pass from one thread to another, and to the main one.
+        "p0 = malloc 100\nthread 1\np0 = realloc p0 10\nthread 2\nfree p0\np1 = posix_memalign 64 100\nthread 1\n\
+         usable p1\njoin\nfree p1\nfree null",
+        // One operation at a time, in several sections over and over.
+        "schedule in order\nthread 1\np0 = malloc 100\nthread 2\np1 = aligned_alloc 64 128\nfree p0\njoin\nfree p1\n\
+         repeat 9 x 7",
+        // The end of threads.
+        "thread 1\np0 = malloc 100\nat exit\nfree p0\np1 = malloc 10\nat exit\nfree p1\nthread 2\np2 = malloc 1",
+        // Others at work beside it.
+        "under threads 3\np0 = malloc 100\np1 = calloc 1 1000\np0 = realloc p0 5000\nfree p0\nfree p1\nrepeat 200 x 5",
+    ] {
+        let program = crate::program::Program::parse(&format!("# allocspec trace 1\n{lines}\n"));
+        let ops = program.expect(lines).ops;
+        not_shown(RuleId::ThreadSafe, &ops, &[], harm());
+    }
+}
+
+#[test]
+fn what_a_run_with_threads_cannot_show_is_not_written() {
+    let written = |lines: &str, evidence: &Evidence| {
+        let program = crate::program::Program::parse(&format!("# allocspec trace 1\n{lines}\n"));
+        let ops = program.expect(lines).ops;
+        let case = case(RuleId::ThreadSafe, &ops, &[], evidence.clone());
+        c_program(
+            &case,
+            &subject("x.so"),
+            &rule(RuleId::ThreadSafe),
+            Path::new("x.c"),
+        )
+        .is_some()
+    };
+    let harm = Evidence::BadAddress { address: 1 };
+    let threads = "thread 1\np0 = malloc 100\nthread 2\np1 = malloc 100\njoin";
+    assert!(written(threads, &harm));
+    let errno = Evidence::Errno {
+        before: 2,
+        after: 3,
+        wanted: None,
+    };
+    assert!(!written(threads, &errno));
+    assert!(!written(&format!("{threads}\nlimit 1048576"), &harm));
+    assert!(!written(
+        "under threads 3\nfork\np0 = malloc 100\nwait",
+        &harm
+    ));
+}

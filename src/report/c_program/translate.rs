@@ -117,6 +117,11 @@ impl<'a> Translator<'a> {
         &self.lines
     }
 
+    /// Takes the statements so far away.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
     /// The variables that hold the slots, those that occur in a statement.
     pub fn slot_variables(&self) -> String {
         if self.array {
@@ -232,6 +237,15 @@ impl<'a> Translator<'a> {
         self.call_on(op, &variable)
     }
 
+    /// Has the function of this name declared; `None` if there is none.
+    pub fn use_function(&mut self, name: &str) -> Option<()> {
+        let function = Function::named(name)?;
+        if !self.functions.contains(&function) {
+            self.functions.push(function);
+        }
+        Some(())
+    }
+
     /// The same with another expression for the slot.
     fn call_on(&mut self, op: &Op, variable: &str) -> Option<String> {
         let mut name = op.call.entry_point()?;
@@ -241,10 +255,7 @@ impl<'a> Translator<'a> {
         {
             name = "free";
         }
-        let function = Function::named(name)?;
-        if !self.functions.contains(&function) {
-            self.functions.push(function);
-        }
+        self.use_function(name)?;
         let (a, b) = (number(op.a), number(op.b));
         let block = self.block(op.slot);
         let arguments = match op.call {
