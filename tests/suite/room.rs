@@ -167,17 +167,14 @@ impl Room {
         report
     }
 
-    /// `check SUBJECT --format json` with further arguments.
+    /// `check SUBJECT --format json` with further arguments, and a seed that is always the same unless they name one.
     pub fn check_command(&self, time: Duration, subject: &OsStr, arguments: &[&str]) -> Command {
         let mut command = self.command(&[OsStr::new("check"), subject]);
-        command.args([
-            "--format",
-            "json",
-            "--seed",
-            "7",
-            "--time",
-            &format!("{}ms", time.as_millis()),
-        ]);
+        let time = format!("{}ms", time.as_millis());
+        command.args(["--format", "json", "--time", &time]);
+        if !arguments.contains(&"--seed") {
+            command.args(["--seed", "7"]);
+        }
         command.args(arguments);
         command
     }
