@@ -24,6 +24,8 @@ const SURE: u32 = 3;
 /// But at least, and at most, so often.
 const FEWEST: u32 = 2;
 const MOST: u32 = 30;
+/// What a program may take to show it without the others, in times of how long a call may take.
+const ALONE: u32 = 2;
 /// Programs of more operations than this are not looked at closely: it would keep threads apart.
 pub(super) const CLOSE: u64 = 512;
 /// The part of the time in which it is found out how often it shows, and again at the end: one in so many.
@@ -173,7 +175,12 @@ impl Hunt {
         item: &Item,
         alone: Program,
     ) -> Result<Option<Case>, CheckError> {
-        let Some(finding) = self.finds(seat, &alone)? else {
+        // What shows alone must not be laid to the others because a call that hangs had no time to be found hanging.
+        let patient = Hunt {
+            until: self.until.max(Instant::now() + ALONE * self.patience),
+            ..*self
+        };
+        let Some(finding) = patient.finds(seat, &alone)? else {
             return Ok(None);
         };
         if !seat.rules().contains(finding.rule) {

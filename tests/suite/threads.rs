@@ -123,6 +123,15 @@ fn who_has_no_lock_is_found_without_a_fork() {
     assert!(!program.contains("fork"), "{program}");
 }
 
+/// However little time there is, that a call hangs is not laid to threads that have no part in it.
+#[test]
+fn a_call_that_hangs_in_one_thread_as_well_is_no_race() {
+    let time = Duration::from_millis(600);
+    let report = Room::new().check_for(time, "mutant:hangs-in-realloc", &["--phase", "threads"]);
+    report.expect(&["call-returns"]);
+    assert_eq!(report.findings().len(), 1, "{}", report.summary());
+}
+
 /// What was found is told, though another thread never comes back.
 #[test]
 fn a_finding_outlives_a_thread_that_hangs() {
