@@ -135,9 +135,9 @@ pub enum Illegal {
     /// A judgement without measurements.
     #[error("`steady` needs a `sample` before it")]
     NothingSampled,
-    /// The size of a stack that is in use.
-    #[error("`under stack` comes before all other operations")]
-    StackInUse,
+    /// Circumstances that it is too late for: a stack is in use, or the process has started.
+    #[error("`under {}` comes before all other operations", .0.as_str())]
+    NotFirst(Condition),
     /// What the harness cannot do itself under such circumstances, without the subject having a part in it.
     #[error("`{}` is not for after `under {}`, under which the harness cannot do it", .0.as_str(), .1.as_str())]
     NotUnder(Call, Condition),
@@ -446,9 +446,9 @@ impl Checker {
             Call::Under => match Under::of(op) {
                 None => Err(Illegal::UnderNothing),
                 Some(Under {
-                    condition: Condition::Stack,
+                    condition: condition @ (Condition::Stack | Condition::Constructor),
                     ..
-                }) if !before.is_empty() => Err(Illegal::StackInUse),
+                }) if !before.is_empty() => Err(Illegal::NotFirst(condition)),
                 Some(_) => Ok(()),
             },
             _ => Ok(()),
@@ -644,6 +644,8 @@ fn breaks_harness(call: Call, condition: Condition) -> bool {
             call,
             Call::Sample | Call::Bounded | Call::Limit | Call::FailSyscall
         ),
+        // What is started meanwhile would be short of memory as well.
+        Condition::Spawns => matches!(call, Call::Limit | Call::FailSyscall),
         _ => false,
     }
 }

@@ -28,11 +28,16 @@ pub enum Condition {
     /// There is a new handler, `std::set_new_handler`. The time of this number that it is called it lifts the limit on what
     /// may be mapped, and the time after that it takes itself away.
     NewHandler,
+    /// Another thread has a program started that does nothing, one time after another with so many microseconds in
+    /// between: `posix_spawn`.
+    Spawns,
+    /// The process is starting: the constructor of a library runs that is loaded with the subject's, whose own have not run.
+    Constructor,
 }
 
 impl Condition {
     /// Every one of them.
-    pub const ALL: [Condition; 8] = [
+    pub const ALL: [Condition; 10] = [
         Condition::Threads,
         Condition::Signals,
         Condition::Stack,
@@ -41,10 +46,12 @@ impl Condition {
         Condition::NoProc,
         Condition::Exit,
         Condition::NewHandler,
+        Condition::Spawns,
+        Condition::Constructor,
     ];
 
     /// The rules about circumstances: fork and all of these.
-    pub const RULES: [RuleId; 9] = [
+    pub const RULES: [RuleId; 11] = [
         RuleId::ForkSt,
         RuleId::ForkMtChild,
         RuleId::ForkMtParent,
@@ -54,6 +61,8 @@ impl Condition {
         RuleId::ClosedDescriptors,
         RuleId::NoProc,
         RuleId::AtexitUse,
+        RuleId::VforkSpawn,
+        RuleId::CtorUse,
     ];
 
     /// The words used in traces, after which comes the number, if there is one.
@@ -67,6 +76,8 @@ impl Condition {
             Condition::NoProc => "no proc",
             Condition::Exit => "exit",
             Condition::NewHandler => "new-handler",
+            Condition::Spawns => "spawns",
+            Condition::Constructor => "constructor",
         }
     }
 
@@ -74,7 +85,11 @@ impl Condition {
     const fn has_number(self) -> bool {
         matches!(
             self,
-            Condition::Threads | Condition::Signals | Condition::Stack | Condition::NewHandler
+            Condition::Threads
+                | Condition::Signals
+                | Condition::Stack
+                | Condition::NewHandler
+                | Condition::Spawns
         )
     }
 
@@ -89,6 +104,8 @@ impl Condition {
             Condition::ClosedDescriptors => Some(RuleId::ClosedDescriptors),
             Condition::NoProc => Some(RuleId::NoProc),
             Condition::Exit => Some(RuleId::AtexitUse),
+            Condition::Spawns => Some(RuleId::VforkSpawn),
+            Condition::Constructor => Some(RuleId::CtorUse),
         }
     }
 }
@@ -160,6 +177,12 @@ impl Program {
         under
             .map(|under| under.condition)
             .any(|condition| condition == Condition::Threads)
+    }
+
+    /// Whether it runs in a constructor.
+    pub fn is_in_constructor(&self) -> bool {
+        let under = self.ops.first().and_then(Under::of);
+        under.is_some_and(|under| under.condition == Condition::Constructor)
     }
 
     /// Whether the operation at `index` is one that a child makes.
@@ -264,6 +287,19 @@ mod tests {
             blamed("under threads 4\nsweep\nfork\nsweep\nwait\nrepeat 3 x 4"),
             [shared, parent, parent, child, parent, parent]
         );
+    }
+
+    #[test]
+    fn only_what_comes_first_runs_in_a_constructor() {
+        let program = |lines: &str| Program::parse(&format!("# allocspec trace 1\n{lines}"));
+        let early = program("under constructor\np0 = malloc 1").expect("a trace");
+        assert!(early.is_in_constructor());
+        assert!(
+            !program("p0 = malloc 1")
+                .expect("a trace")
+                .is_in_constructor()
+        );
+        assert!(program("p0 = malloc 1\nunder constructor").is_err());
     }
 
     #[test]

@@ -464,6 +464,16 @@ fn refused(rule: RuleId, totals: &Ledger) -> Option<&'static str> {
             &[RuleId::CxxNewHandler],
             "std::set_new_handler of a C++ library",
         ),
+        (
+            Choice::SpawnsRefused,
+            &[RuleId::VforkSpawn],
+            "another thread, and the program `true`",
+        ),
+        (
+            Choice::ConstructorRefused,
+            &[RuleId::CtorUse],
+            "a subject that is loaded as the process starts",
+        ),
     ];
     let found = all
         .into_iter()

@@ -10,7 +10,7 @@ use std::io;
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{
-    AtomicU32,
+    AtomicBool, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 use std::time::Duration;
@@ -107,7 +107,13 @@ pub fn enter(under: Under) -> Result<(), Choice> {
         Condition::ClosedDescriptors => close_descriptors(),
         Condition::NoProc if !hide_proc() => return Err(Choice::NoProcRefused),
         Condition::Exit if !begin_to_exit() => return Err(Choice::ExitRefused),
-        Condition::Cancellation | Condition::NoProc | Condition::Exit => {}
+        Condition::Spawns if !spawn_often(under.number) => return Err(Choice::SpawnsRefused),
+        Condition::Constructor if !EARLY.load(Relaxed) => return Err(Choice::ConstructorRefused),
+        Condition::Cancellation
+        | Condition::NoProc
+        | Condition::Exit
+        | Condition::Spawns
+        | Condition::Constructor => {}
         // Whoever runs the program sees to these.
         Condition::Stack | Condition::Threads | Condition::NewHandler => {}
     }
@@ -177,6 +183,55 @@ fn begin_to_exit() -> bool {
         unsafe { libc::pthread_create(&raw mut thread, ptr::null(), exit, ptr::null_mut()) };
     while failed == 0 && EXITING.load(Acquire) == 0 {
         std::thread::sleep(Duration::from_micros(50));
+    }
+    failed == 0
+}
+
+/// Whether the constructors of what is loaded with the subject have yet to run.
+static EARLY: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the constructors of what is loaded with the subject have yet to run.
+pub fn begin_early() {
+    EARLY.store(true, Relaxed);
+}
+
+/// Another thread has programs started to the end of the process. Gives back once the first has ended.
+fn spawn_often(micros: u64) -> bool {
+    extern "C" fn work(micros: *mut c_void) -> *mut c_void {
+        loop {
+            std::thread::sleep(Duration::from_micros(micros.addr() as u64));
+            spawn();
+        }
+    }
+    if !spawn() {
+        return false;
+    }
+    let mut thread = 0;
+    let micros = ptr::without_provenance_mut(micros as usize);
+    // SAFETY: the thread is left to itself.
+    unsafe { libc::pthread_create(&raw mut thread, ptr::null(), work, micros) == 0 }
+}
+
+/// Has a program started that does nothing, and waits for its end. Whether it could be. It gets no environment: the
+/// subject is not to be loaded there.
+fn spawn() -> bool {
+    let name = c"true".as_ptr();
+    let arguments = [name.cast_mut(), ptr::null_mut()];
+    let environment = [ptr::null_mut()];
+    let mut child = 0;
+    // SAFETY: plain requests on structures of ours; both lists end with a null pointer.
+    let failed = unsafe {
+        libc::posix_spawnp(
+            &raw mut child,
+            name,
+            ptr::null(),
+            ptr::null(),
+            arguments.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
+    if failed == 0 {
+        wait_for(child);
     }
     failed == 0
 }

@@ -85,9 +85,12 @@ fn without_others(program: &Program) -> Program {
     })
 }
 
-/// The program with all that children do done by their parent.
+/// The program with all that children do done by their parent, and without other programs that are started.
 fn without_forks(program: &Program) -> Program {
-    without(program, |op| matches!(op.call, Call::Fork | Call::Wait))
+    let is_spawns = |under: Under| under.condition == Condition::Spawns;
+    without(program, |op| {
+        matches!(op.call, Call::Fork | Call::Wait) || Under::of(op).is_some_and(is_spawns)
+    })
 }
 
 fn without(program: &Program, is_unneeded: impl Fn(&Op) -> bool) -> Program {

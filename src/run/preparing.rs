@@ -3,7 +3,8 @@
 use super::strays;
 use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 /// Between fork and exec: a group of its own, orphans below it for its children, no core files, the same addresses every
 /// time, the usual end of a program whose files may not grow, and no life after the supervisor's.
@@ -65,4 +66,32 @@ pub(super) fn memory_file() -> io::Result<File> {
         }
         Ok(file)
     }
+}
+
+/// A copy of this program, for the dynamic linker to load as a library beside it: the file itself it knows already. `None`
+/// where such a file may not be mapped.
+pub(super) fn copy_of_program() -> Option<&'static File> {
+    static COPY: OnceLock<Option<File>> = OnceLock::new();
+    let copy = || {
+        let mut copy = memory_file()?;
+        io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;
+        // SAFETY: a page of a file of ours, at an address of the kernel's choice, and unmapped at once.
+        unsafe {
+            let (flags, protection) = (libc::MAP_PRIVATE, libc::PROT_READ | libc::PROT_EXEC);
+            let page = libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                protection,
+                flags,
+                copy.as_raw_fd(),
+                0,
+            );
+            if page == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            libc::munmap(page, 4096);
+        }
+        Ok(copy)
+    };
+    COPY.get_or_init(|| copy().ok()).as_ref()
 }

@@ -23,6 +23,8 @@ pub struct Calling {
     pub carrier: Carrier,
     /// Deal with the order that is already there in this process, and end: nothing is called before it.
     pub once: bool,
+    /// The worker is to live in a library that is loaded with the subject, whose constructors have not run.
+    pub early: bool,
 }
 
 /// What carries the subject.

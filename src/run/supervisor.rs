@@ -4,7 +4,7 @@ use super::fate::death_of;
 use super::learn::Learned;
 use super::misuse::{Aftermath, Scene, Stage};
 use super::patience::{Limits, Waited, effort};
-use super::preparing::{high_descriptor, memory_file, prepare_process};
+use super::preparing::{copy_of_program, high_descriptor, memory_file, prepare_process};
 use super::process;
 use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
 use super::python;
@@ -12,6 +12,7 @@ use super::shared::Shared;
 use super::strays;
 use crate::program::Program;
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
@@ -133,7 +134,7 @@ impl Worker {
     pub fn start(launch: &Launch) -> Result<(Worker, Hello, String), StartError> {
         let shared = Shared::create().map_err(StartError::Refused)?;
         shared.call();
-        let mut worker = Worker::spawn(launch, shared, false).map_err(StartError::Refused)?;
+        let mut worker = Worker::spawn(launch, shared, None).map_err(StartError::Refused)?;
         let loading = match launch.python {
             Some(_) => LOADING_PYTHON,
             None => LOADING,
@@ -174,7 +175,7 @@ impl Worker {
     ) -> io::Result<Run> {
         let shared = Shared::create()?;
         shared.give(&Order::run(program.rule, conduct, deadline), &program.ops)?;
-        let mut worker = Worker::spawn(launch, shared, true)?;
+        let mut worker = Worker::spawn(launch, shared, Some(program))?;
         let waited = worker.wait(launch.limits(deadline, last), |index| {
             effort(program, index)
         });
@@ -182,16 +183,25 @@ impl Worker {
         Ok(worker.conclude(waited))
     }
 
-    fn spawn(launch: &Launch, shared: Shared, once: bool) -> io::Result<Worker> {
+    /// Starts a worker; one for a single program if there is one.
+    fn spawn(launch: &Launch, shared: Shared, once: Option<&Program>) -> io::Result<Worker> {
         let output = memory_file()?;
         let fd = shared.file().as_raw_fd();
         let inherited = high_descriptor(fd)?;
+        let is_loaded_late =
+            launch.python.is_some() || matches!(launch.carrier, Carrier::Opened { .. });
+        let early = once.is_some_and(Program::is_in_constructor) && !is_loaded_late;
+        let copy = match copy_of_program().filter(|_| early) {
+            Some(copy) => Some(high_descriptor(copy.as_raw_fd())?),
+            None => None,
+        };
         let calling = Calling {
             fd: inherited.as_raw_fd(),
             supervisor: std::process::id(),
             supervisor_fd: fd,
             carrier: launch.carrier.clone(),
-            once,
+            once: once.is_some(),
+            early: copy.is_some(),
         };
         let calling = serde_json::to_string(&calling)?;
         let mut kept = vec![inherited];
@@ -215,9 +225,18 @@ impl Worker {
             .stderr(output.try_clone()?)
             .env_remove("LD_PRELOAD");
         command.envs(launch.env.iter().map(|(name, value)| (name, value)));
-        if let Some(library) = &launch.preload {
-            command.env("LD_PRELOAD", library);
+        let library = launch
+            .preload
+            .iter()
+            .map(|library| library.as_os_str().to_owned());
+        let copied = copy
+            .iter()
+            .map(|copy| format!("/proc/self/fd/{}", copy.as_raw_fd()).into());
+        let preloaded: Vec<OsString> = library.chain(copied).collect();
+        if !preloaded.is_empty() {
+            command.env("LD_PRELOAD", preloaded.join(OsStr::new(":")));
         }
+        kept.extend(copy);
         if matches!(launch.carrier, Carrier::Opened { .. }) {
             // Room for the thread-local storage of allocators that were not made to be opened late.
             let tunables = std::env::var("GLIBC_TUNABLES").unwrap_or_default();

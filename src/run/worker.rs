@@ -18,7 +18,7 @@ use super::strays;
 use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
 use crate::shadow::{Finding, LiveBlock, Outcome, Shadow};
-use crate::subject::faulty::{Faulty, surviving_forks};
+use crate::subject::faulty::{Faulty, constructed, surviving_forks};
 use crate::subject::interpreter::{self, Hooked};
 use crate::subject::mutants::Mutant;
 use crate::subject::threaded::Threaded;
@@ -86,6 +86,10 @@ fn become_worker(calling: &CStr) -> ! {
         .as_ref()
         .and_then(|calling| open_shared(calling).ok());
     if let (Some(calling), Some(shared)) = (calling, shared) {
+        match calling.early && !is_program() {
+            true => circumstances::begin_early(),
+            false => constructed(),
+        }
         #[cfg(coverage)]
         count_coverage();
         // A library that is opened later has handlers of its own, which run before those registered here.
@@ -95,6 +99,18 @@ fn become_worker(calling: &CStr) -> ! {
         serve(&calling, &shared);
     }
     end(USELESS)
+}
+
+/// Whether this code is that of the program which the process runs, and not of a library beside it.
+fn is_program() -> bool {
+    // SAFETY: any address may be asked about; the structure is ours.
+    let base = |address: *const c_void| unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        (libc::dladdr(address, &raw mut info) != 0).then_some(info.dli_fbase)
+    };
+    // SAFETY: a plain request; where the kernel has put the program's headers.
+    let headers = unsafe { libc::getauxval(libc::AT_PHDR) } as usize;
+    base(on_load as *const c_void) == base(std::ptr::with_exposed_provenance(headers))
 }
 
 /// Ends the process at once: handlers of the subject must not run.

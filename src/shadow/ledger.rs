@@ -44,6 +44,8 @@ pub enum Choice {
     NoProcRefused,
     ExitRefused,
     HandlerRefused,
+    SpawnsRefused,
+    ConstructorRefused,
     ThreadNotCreated,
 }
 

@@ -147,6 +147,8 @@ rule_ids! {
     ClosedDescriptors = "closed-descriptors",
     NoProc = "no-proc",
     AtexitUse = "atexit-use",
+    VforkSpawn = "vfork-spawn",
+    CtorUse = "ctor-use",
     // Threads.
     ThreadSafe = "thread-safe",
     HappensBefore = "happens-before",

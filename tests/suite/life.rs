@@ -98,6 +98,8 @@ fn circumstances_change_nothing_for_the_c_library() {
         ("stack 65536", "stack-small"),
         ("closed descriptors", "closed-descriptors"),
         ("exit", "atexit-use"),
+        ("spawns 100", "vfork-spawn"),
+        ("constructor", "ctor-use"),
     ] {
         let operations = format!(
             "under {circumstances}\np0 = malloc 100\np1 = calloc 1000 1000\nfree p0\nfree p1\n\
@@ -184,6 +186,40 @@ fn threads_beside_a_program_ask_for_no_call_that_is_missing() {
     assert_eq!(
         report.verdict_of("fork-mt-child"),
         "pass",
+        "{}",
+        report.summary()
+    );
+}
+
+/// Without the circumstances both are sound.
+#[test]
+fn who_breaks_as_programs_start_is_found() {
+    for (name, circumstances, rule) in [
+        ("spawn_reuses", "spawns 100", "vfork-spawn"),
+        ("needs_constructor", "constructor", "ctor-use"),
+    ] {
+        let room = Room::new();
+        let Some(library) = room.compile(&format!("faulty/{name}")) else {
+            return;
+        };
+        let body = "p0 = malloc 12345\np1 = malloc 100\np2 = malloc 100\nfree p0\nfree p1\nfree p2\nrepeat 100000 x 6";
+        let report = replay(library.as_os_str(), rule, body);
+        assert!(report.findings().is_empty(), "{}", report.summary());
+        let operations = format!("under {circumstances}\n{body}");
+        replay(library.as_os_str(), rule, &operations).expect(&[rule]);
+    }
+}
+
+#[test]
+fn constructors_come_first_only_where_the_subject_is_loaded_with_the_program() {
+    let room = Room::new();
+    let Some(library) = room.compile_with("odd/plain", &["-DPREFIX=my_"]) else {
+        return;
+    };
+    let report = room.check(&library, &["--prefix", "my_", "--rule", "ctor-use"]);
+    assert_eq!(
+        report.verdict_of("ctor-use"),
+        "not-applicable",
         "{}",
         report.summary()
     );

@@ -11,6 +11,7 @@ const SIZES: [u64; 7] = [16, 100, 1000, 5000, 40_000, 300_000, 2 << 20];
 const ORDINARY: u64 = 40_000;
 /// Random operations that a child makes.
 const OPERATIONS: usize = 400;
+const MANY_OPERATIONS: usize = 1400;
 
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for size in SIZES {
@@ -19,22 +20,30 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     random_child(kit, out);
     children_among_threads(kit, out);
     circumstances(kit, out);
+    started_among_threads(kit, out);
 }
 
-/// How many children a process of several threads has.
-const CHILDREN: u64 = 40;
+/// Microseconds from the end of one program that is started to the start of the next.
+const SPAWNS: u64 = 200;
 
-/// While other threads are at work, one child after another does anything.
+/// How many children a process of several threads has, and how many if there is time.
+const CHILDREN: u64 = 40;
+const MANY_CHILDREN: u64 = 500;
+
+/// While other threads are at work, one child after another does anything: three quarters of the operations. Where there is
+/// no time for all children, those that there were have been put to the test.
 fn children_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
-    for (number, rule) in [
-        (1, RuleId::ForkMtChild),
-        (2, RuleId::ForkMtChild),
-        (3, RuleId::ForkMtParent),
-        (4, RuleId::ForkMtParent),
+    for (number, rule, children, operations) in [
+        (1, RuleId::ForkMtChild, CHILDREN, OPERATIONS),
+        (2, RuleId::ForkMtChild, CHILDREN, OPERATIONS),
+        (3, RuleId::ForkMtParent, CHILDREN, OPERATIONS),
+        (4, RuleId::ForkMtParent, CHILDREN, OPERATIONS),
+        (5, RuleId::ForkMtChild, MANY_CHILDREN, MANY_OPERATIONS),
+        (6, RuleId::ForkMtParent, MANY_CHILDREN, MANY_OPERATIONS),
     ] {
         let seed = kit.seed.wrapping_mul(31).wrapping_add(number << 32);
-        let random = Program::random(seed, kit.vocabulary, OPERATIONS).ops;
-        let (before, child) = random.split_at(OPERATIONS / 4);
+        let random = Program::random(seed, kit.vocabulary, operations).ops;
+        let (before, child) = random.split_at(operations / 4);
         let threads = Under {
             condition: Condition::Threads,
             number: 4,
@@ -48,7 +57,7 @@ fn children_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.direct(Call::Wait, 0, 0);
         let own = script.mallocs(8, 100 * number);
         script.free_all(&own);
-        script.repeat_from(start, CHILDREN - 1);
+        script.repeat_from(start, children - 1);
         script.sweep();
         out.push(script.finish());
     }
@@ -63,6 +72,8 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (Condition::ClosedDescriptors, 0, RuleId::ClosedDescriptors),
         (Condition::NoProc, 0, RuleId::NoProc),
         (Condition::Exit, 0, RuleId::AtexitUse),
+        (Condition::Spawns, SPAWNS, RuleId::VforkSpawn),
+        (Condition::Constructor, 0, RuleId::CtorUse),
     ] {
         let under = Under { condition, number }.op();
         let mut script = Script::new(rule);
@@ -73,7 +84,7 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
             false => Expect::Any,
         });
         out.push(script.finish());
-        if condition == Condition::Stack {
+        if matches!(condition, Condition::Stack | Condition::Constructor) {
             continue;
         }
         let mut script = Script::new(rule);
@@ -83,14 +94,31 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         every_call(kit, &mut script, |_| Expect::AsEarlier);
         script.repeat_from(
             start,
-            if condition == Condition::Signals {
-                60
-            } else {
-                4
+            match condition {
+                Condition::Signals | Condition::Spawns => 60,
+                _ => 4,
             },
         );
         out.push(script.finish());
     }
+}
+
+/// While other threads are at work, programs are started, and the process goes on with its blocks.
+fn started_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    let seed = kit.seed.wrapping_mul(31).wrapping_add(7 << 32);
+    let random = Program::random(seed, kit.vocabulary, OPERATIONS).ops;
+    let mut script = Script::new(RuleId::VforkSpawn);
+    for (condition, number) in [(Condition::Threads, 4), (Condition::Spawns, SPAWNS)] {
+        script.add(Under { condition, number }.op());
+    }
+    let start = script.here();
+    let kept = script.mallocs(8, 1000);
+    script.sweep();
+    script.free_all(&kept);
+    script.repeat_from(start, 1000);
+    random.iter().for_each(|&op| script.add(op));
+    script.sweep();
+    out.push(script.finish());
 }
 
 fn every_call(kit: &Kit<'_>, script: &mut Script, expect: impl Fn(u64) -> Expect) {

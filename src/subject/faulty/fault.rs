@@ -573,6 +573,14 @@ faults! {
         /// a handler of its own, registered with atexit, leaves nothing to allocate from
         GoneAtExit = "gone-at-exit",
     }
+    VforkSpawn {
+        /// once a signal has told that a child has ended, the next call crashes
+        ChildEndCrashes = "child-end-crashes",
+    }
+    CtorUse {
+        /// crashes if it is called before constructors have run
+        NeedsConstructor = "needs-constructor",
+    }
 }
 
 impl Fault {

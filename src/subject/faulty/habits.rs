@@ -60,6 +60,41 @@ pub(super) fn crash_at_exit() {
     }
 }
 
+/// Whether a signal has told that a child has ended.
+static BEREFT: AtomicBool = AtomicBool::new(false);
+
+/// What [`Fault::ChildEndCrashes`] waits for.
+pub(super) fn expect_child() {
+    extern "C" fn handler(_signal: libc::c_int) {
+        BEREFT.store(true, Relaxed);
+    }
+    let handler = handler as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: the handler lives as long as the program, and only stores.
+    unsafe { libc::signal(libc::SIGCHLD, handler) };
+}
+
+/// Crashes if a child has ended.
+pub(super) fn crash_after_child() {
+    if BEREFT.load(Relaxed) {
+        sys::crash();
+    }
+}
+
+/// Whether the constructors of what is loaded have run.
+static CONSTRUCTED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the constructors of what is loaded have run.
+pub fn constructed() {
+    CONSTRUCTED.store(true, Relaxed);
+}
+
+/// Crashes if they have not.
+pub(super) fn crash_unless_constructed() {
+    if !CONSTRUCTED.load(Relaxed) {
+        sys::crash();
+    }
+}
+
 /// Waits for a moment. Whether nothing interrupted that.
 fn rest() -> bool {
     let short = libc::timespec {

@@ -32,6 +32,7 @@ mod tests;
 
 pub use fault::Fault;
 pub use forking::surviving_forks;
+pub use habits::constructed;
 use large::Large;
 use pool::Pool;
 use quarantine::Quarantine;
@@ -127,6 +128,9 @@ impl Faulty {
     fn with(variant: Variant, fault: Option<Fault>) -> Faulty {
         if fault == Some(Fault::GoneAtExit) {
             habits::expect_exit();
+        }
+        if fault == Some(Fault::ChildEndCrashes) {
+            habits::expect_child();
         }
         Faulty {
             fault,

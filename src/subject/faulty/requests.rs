@@ -24,6 +24,12 @@ impl Faulty {
         if self.has(Fault::GoneAtExit) {
             habits::crash_at_exit();
         }
+        if self.has(Fault::ChildEndCrashes) {
+            habits::crash_after_child();
+        }
+        if self.has(Fault::NeedsConstructor) {
+            habits::crash_unless_constructed();
+        }
         if self.seen.locked {
             loop {
                 std::hint::spin_loop();

@@ -130,6 +130,13 @@ fn what_circumstances_show() {
         pthread_cancel(libc::pthread_self());
         large(s);
     });
+    ends(Fault::ChildEndCrashes, |s| unsafe {
+        libc::raise(libc::SIGCHLD);
+        large(s);
+    });
+    ends(Fault::NeedsConstructor, |s| {
+        large(s);
+    });
     ends(Fault::MappingNeedsStderr, |s| unsafe {
         libc::close(2);
         large(s);
