@@ -80,3 +80,76 @@ impl Stat {
         }
     }
 }
+
+/// How often a thread must have had the processor for it to be known what it does with it.
+const MANY_TURNS: u64 = 200;
+/// Nanoseconds: a thread that works is not interrupted so soon, again and again.
+const SHORT_TURN: u64 = 50_000;
+
+/// What a thread has had of the processors: `/proc/PID/schedstat`. Nothing where the kernel keeps no account of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Turns {
+    nanos: u64,
+    count: u64,
+}
+
+impl Turns {
+    /// Of the first thread of a process.
+    pub fn of_first(process: i32) -> Turns {
+        let path = format!("/proc/{process}/task/{process}/schedstat");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(|it| it.parse().unwrap_or(0));
+        let nanos = numbers.next().unwrap_or(0);
+        Turns {
+            nanos,
+            count: numbers.nth(1).unwrap_or(0),
+        }
+    }
+
+    /// Whether the thread has had the processor again and again since `before`, and has given it up at once: it does not want
+    /// for the processor but waits for something, as locks do that call `sched_yield`.
+    pub fn only_yields_since(self, before: Turns) -> bool {
+        let count = self.count.saturating_sub(before.count);
+        let nanos = self.nanos.saturating_sub(before.nanos);
+        count >= MANY_TURNS && nanos / count < SHORT_TURN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_the_processor_up_at_once_is_told_from_who_seldom_gets_it() {
+        let before = Turns {
+            nanos: 1_000_000,
+            count: 70,
+        };
+        let since = |nanos, count| {
+            let now = Turns {
+                nanos: before.nanos + nanos,
+                count: before.count + count,
+            };
+            now.only_yields_since(before)
+        };
+        assert!(since(1_000_000, 200), "5 us each");
+        assert!(!since(1_000_000, 199), "too few to tell");
+        assert!(!since(40_000_000, 10), "4 ms each, as others want it too");
+        assert!(
+            !since(150_000_000, 1000),
+            "150 us each, interrupted by a timer"
+        );
+        assert!(!Turns::default().only_yields_since(Turns::default()));
+    }
+
+    #[test]
+    fn turns_are_read() {
+        if !Path::new("/proc/self/schedstat").exists() {
+            eprintln!("skipped: the kernel keeps no account of turns");
+            return;
+        }
+        let before = Turns::of_first(std::process::id() as i32);
+        assert!(before.nanos > 0 && before.count > 0);
+        assert_eq!(Turns::of_first(-1).count, 0);
+    }
+}

@@ -1,6 +1,6 @@
 //! How long a supervisor waits for a worker, and what it does when that takes too long.
 
-use super::fate::{Stat, TICKS, ended};
+use super::fate::{Stat, TICKS, Turns, ended};
 use super::process;
 use super::supervisor::Worker;
 use crate::program::{Op, Program};
@@ -90,7 +90,8 @@ impl Worker {
             }
             let stat = Stat::of_threads(self.at_work());
             let first = Stat::of_first(self.at_work());
-            let started = *ticks.get_or_insert((stat.ticks, first.ticks));
+            let turns = Turns::of_first(self.at_work());
+            let started = *ticks.get_or_insert((stat.ticks, first.ticks, turns));
             let helped = stat.state != b'R'
                 && self.shared.ledger().interception().standing() == Standing::Works;
             let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
@@ -113,8 +114,8 @@ impl Worker {
                 _ => stat.ticks.saturating_sub(started.0),
             };
             let worked = Duration::from_millis(worked * 1000 / TICKS);
-            let busy =
-                stat.state == b'R' && (worked < patience / BUSY || (limits.shared && !in_call));
+            let wants = worked < patience / BUSY && !turns.only_yields_since(started.2);
+            let busy = stat.state == b'R' && (wants || (limits.shared && !in_call));
             let limit = if busy { patience * STARVED } else { patience };
             if since.elapsed() >= limit {
                 let millis = since.elapsed().as_millis() as u64;

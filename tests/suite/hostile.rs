@@ -2,11 +2,13 @@
 
 use crate::report::{Report, text};
 use crate::room::{BUDGET, Room, Run, compiled, skip, wait};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Checks `subjects/hostile/NAME.c`, which must be found to break one of `rules` while the others are still checked.
@@ -66,6 +68,39 @@ fn an_endless_loop_is_found() {
 #[test]
 fn a_deadlock_is_found() {
     found("deadlocks", &["call-returns", "free-null"]);
+}
+
+/// Whatever else wants the processor: who waits so hardly ever has it, and is not to be taken for one that does not get it.
+#[test]
+fn a_wait_that_lets_others_go_first_is_found() {
+    let over = AtomicBool::new(false);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let room = Room::new();
+        let trace = room.path("case.trace");
+        fs::write(
+            &trace,
+            "# allocspec trace 1\np0 = malloc 12345\np1 = malloc 100\n",
+        )
+        .expect("room for a file");
+        let run = room.compile("hostile/yields").map(|library| {
+            let mut command =
+                room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
+            command.args(["--format", "json", "--time", "10s"]);
+            room.run(command)
+        });
+        over.store(true, Relaxed);
+        if let Some(run) = run {
+            Report::read(&run, false).expect(&["call-returns"]);
+        }
+    });
 }
 
 #[test]
