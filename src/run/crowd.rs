@@ -11,9 +11,16 @@ use std::ptr;
 
 /// Blocks that each thread has at most.
 const BLOCKS: usize = 24;
-/// Sizes of blocks: small ones, for most locks are about those, and now and then one that is mapped.
-const SIZES: [usize; 16] = [
-    16, 100, 600, 48, 3000, 24, 200, 1000, 32, 64, 400, 20_000, 80, 16, 256, 300_000,
+/// Sizes of blocks: small ones, for most locks are about those, and now and then one that is mapped; and of every fourth
+/// thread large ones, which threads seldom have of their own.
+const SIZES: [[usize; 16]; 2] = [
+    [
+        16, 100, 600, 48, 3000, 24, 200, 1000, 32, 64, 400, 20_000, 80, 16, 256, 300_000,
+    ],
+    [
+        9000, 40_000, 300_000, 16, 20_000, 5000, 2_097_152, 70_000, 12_000, 150_000, 30_000, 1000,
+        600_000, 8000, 100_000, 1_048_576,
+    ],
 ];
 /// The alignment that is asked for.
 const ALIGNMENT: usize = 64;
@@ -53,12 +60,13 @@ extern "C" fn work_on<S: Subject>(work: *mut c_void) -> *mut c_void {
     let Work { subject, seed } = unsafe { &mut *work.cast::<Work<S>>() };
     let [calloc, realloc, memalign] =
         [Call::Calloc, Call::Realloc, Call::Memalign].map(|call| subject.provides(call));
+    let sizes = SIZES[usize::from(seed.is_multiple_of(4))];
     let mut random = SplitMix::new(*seed);
     preempt::often(*seed);
     let mut blocks = [ptr::null_mut::<u8>(); BLOCKS];
     loop {
         let block = &mut blocks[random.below(BLOCKS as u64) as usize];
-        let size = SIZES[random.below(SIZES.len() as u64) as usize];
+        let size = sizes[random.below(sizes.len() as u64) as usize];
         // SAFETY: blocks of this thread alone, each null or live; the first and the last byte of a new one are written.
         unsafe {
             let kind = random.below(8);

@@ -30,8 +30,8 @@ const SPAWNS: u64 = 200;
 const CHILDREN: u64 = 40;
 const MANY_CHILDREN: u64 = 500;
 
-/// While other threads are at work, one child after another does anything: three quarters of the operations. Where there is
-/// no time for all children, those that there were have been put to the test.
+/// While other threads are at work, one child after another makes blocks of every size, and then does anything: three quarters
+/// of the operations. Where there is no time for all children, those that there were have been put to the test.
 fn children_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for (number, rule, children, operations) in [
         (1, RuleId::ForkMtChild, CHILDREN, OPERATIONS),
@@ -53,6 +53,9 @@ fn children_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.add(threads.op());
         let start = script.here();
         script.direct(Call::Fork, 0, 0);
+        // Few random blocks are so large that they come from what all threads share.
+        let shared = SIZES.map(|size| script.malloc(size));
+        script.free_all(&shared);
         child.iter().for_each(|&op| script.add(op));
         script.direct(Call::Wait, 0, 0);
         let own = script.mallocs(8, 100 * number);

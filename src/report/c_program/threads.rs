@@ -439,7 +439,11 @@ pub const CROWD: &str = r#"
 /* Works beside the program to its end: makes, resizes and frees blocks of its own. */
 static void *work(void *number)
 {
-    static const size_t choice[16] = {16, 100, 600, 48, 3000, 24, 200, 1000, 32, 64, 400, 20000, 80, 16, 256, 300000};
+    static const size_t choices[2][16] = {
+        {16, 100, 600, 48, 3000, 24, 200, 1000, 32, 64, 400, 20000, 80, 16, 256, 300000},
+        {9000, 40000, 300000, 16, 20000, 5000, 2097152, 70000, 12000, 150000, 30000, 1000, 600000, 8000, 100000, 1048576},
+    };
+    const size_t *choice = choices[(uintptr_t)number % 4 == 0];
     unsigned char *blocks[24] = {NULL}, *made;
     size_t has[24] = {0};
     unsigned long random = (uintptr_t)number;
