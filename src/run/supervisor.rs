@@ -191,10 +191,11 @@ impl Worker {
         let is_loaded_late =
             launch.python.is_some() || matches!(launch.carrier, Carrier::Opened { .. });
         let early = once.is_some_and(Program::is_in_constructor) && !is_loaded_late;
-        let copy = match copy_of_program().filter(|_| early) {
-            Some(copy) => Some(high_descriptor(copy.as_raw_fd())?),
-            None => None,
-        };
+        let copy = early
+            .then(copy_of_program)
+            .flatten()
+            .map(|copy| high_descriptor(copy.as_raw_fd()))
+            .transpose()?;
         let calling = Calling {
             fd: inherited.as_raw_fd(),
             supervisor: std::process::id(),
