@@ -66,7 +66,7 @@ impl Worker {
     pub(super) fn wait(&mut self, limits: Limits, effort: impl Fn(usize) -> Duration) -> Waited {
         let mut position = self.pulse();
         let mut since = Instant::now();
-        let mut ticks = None;
+        let mut before = None;
         loop {
             if self.shared.wait_done(GLANCE) {
                 return Waited::Done;
@@ -85,13 +85,14 @@ impl Worker {
             }
             let now = self.pulse();
             if now != position {
-                (position, since, ticks) = (now, Instant::now(), None);
+                (position, since, before) = (now, Instant::now(), None);
                 continue;
             }
             let stat = Stat::of_threads(self.at_work());
             let first = Stat::of_first(self.at_work());
             let turns = Turns::of_first(self.at_work());
-            let started = *ticks.get_or_insert((stat.ticks, first.ticks, turns));
+            let (of_all, of_first, turns_before) =
+                *before.get_or_insert((stat.ticks, first.ticks, turns));
             let helped = stat.state != b'R'
                 && self.shared.ledger().interception().standing() == Standing::Works;
             let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
@@ -110,11 +111,11 @@ impl Worker {
             // with what the harness does for itself.
             // While others work beside the thread that makes the calls, their work is not its own.
             let worked = match first.state {
-                b'R' => first.ticks.saturating_sub(started.1),
-                _ => stat.ticks.saturating_sub(started.0),
+                b'R' => first.ticks.saturating_sub(of_first),
+                _ => stat.ticks.saturating_sub(of_all),
             };
             let worked = Duration::from_millis(worked * 1000 / TICKS);
-            let wants = worked < patience / BUSY && !turns.only_yields_since(started.2);
+            let wants = worked < patience / BUSY && !turns.only_yields_since(turns_before);
             let busy = stat.state == b'R' && (wants || (limits.shared && !in_call));
             let limit = if busy { patience * STARVED } else { patience };
             if since.elapsed() >= limit {
