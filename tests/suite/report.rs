@@ -220,8 +220,6 @@ pub fn operations(trace: &str) -> usize {
 
 /// How often a C program may run before it must have shown a break that depends on where the kernel puts its memory.
 const TRIES: usize = 10;
-/// What a C program may take that runs a thousand times, each in a process of its own, on a busy machine.
-const C_PROGRAM: Duration = Duration::from_secs(120);
 
 /// Asserts that the C program of a finding compiles without a warning, and shows the break, or not, with this library
 /// preloaded (the C library's own allocator if there is none).
@@ -260,7 +258,7 @@ fn run_c_program(room: &Room, program: &Path, library: Option<&Path>) -> (Option
         command.env("LD_PRELOAD", library);
     }
     let mut child = command.spawn().expect("the program starts");
-    let status = wait(&mut child, C_PROGRAM);
+    let status = wait(&mut child, Duration::from_secs(20));
     child
         .kill()
         .and_then(|()| child.wait())
