@@ -8,13 +8,8 @@ use std::path::Path;
 
 /// The replay of these operations on a subject.
 fn replay(subject: &OsStr, rule: &str, operations: &str) -> Report {
-    let room = Room::new();
-    let trace = room.path("case.trace");
-    let text = format!("# allocspec trace 1\n# rule {rule}\n{operations}\n");
-    std::fs::write(&trace, text).expect("a trace in the room");
-    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), subject]);
-    command.args(["--format", "json", "--time", "10s"]);
-    Report::read(&room.run(command), false)
+    let lines = format!("# rule {rule}\n{operations}");
+    Room::new().replay(subject, &lines, &["--time", "10s"])
 }
 
 #[test]
@@ -175,13 +170,9 @@ fn threads_beside_a_program_ask_for_no_call_that_is_missing() {
     let Some(library) = room.compile_with("odd/plain", &flags) else {
         return;
     };
-    let trace = room.path("case.trace");
-    let text = "# allocspec trace 1\n# rule fork-mt-child\np0 = malloc 100\nunder threads 4\nfork\np1 = malloc 100\nwait\n\
-                repeat 40 x 3\nfree p0\n";
-    std::fs::write(&trace, text).expect("a trace in the room");
-    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
-    command.args(["--map", "malloc=my_malloc,free=my_free", "--format", "json"]);
-    let report = Report::read(&room.run(command), false);
+    let lines = "# rule fork-mt-child\np0 = malloc 100\nunder threads 4\nfork\np1 = malloc 100\nwait\n\
+                 repeat 40 x 3\nfree p0";
+    let report = room.replay(&library, lines, &["--map", "malloc=my_malloc,free=my_free"]);
     assert!(report.findings().is_empty(), "{}", report.summary());
     assert_eq!(
         report.verdict_of("fork-mt-child"),

@@ -167,6 +167,16 @@ impl Room {
         report
     }
 
+    /// Runs `replay` on these lines of a trace, with further arguments, and reads its report.
+    pub fn replay(&self, subject: impl AsRef<OsStr>, lines: &str, arguments: &[&str]) -> Report {
+        let trace = self.path("case.trace");
+        fs::write(&trace, format!("# allocspec trace 1\n{lines}\n")).expect("a trace in the room");
+        let mut command =
+            self.command(&[OsStr::new("replay"), trace.as_os_str(), subject.as_ref()]);
+        command.args(["--format", "json"]).args(arguments);
+        Report::read(&self.run(command), false)
+    }
+
     /// `check SUBJECT --format json` with further arguments, and a seed that is always the same unless they name one.
     pub fn check_command(&self, time: Duration, subject: &OsStr, arguments: &[&str]) -> Command {
         let mut command = self.command(&[OsStr::new("check"), subject]);

@@ -1,6 +1,6 @@
 //! Several threads, from the command line.
 
-use crate::report::{Report, assert_c_program, text, trace_file};
+use crate::report::{assert_c_program, text, trace_file};
 use crate::room::Room;
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -126,15 +126,9 @@ fn who_has_no_lock_is_found_without_a_fork() {
 /// However little time there is, that a call hangs is not laid to threads that have no part in it.
 #[test]
 fn a_call_that_hangs_in_one_thread_as_well_is_no_race() {
-    let room = Room::new();
-    let trace = room.path("case.trace");
-    let lines = "# allocspec trace 1\n# rule thread-safe\nthread 1\np0 = malloc 24\np0 = realloc p0 100\n\
-                p0 = realloc p0 1000\nfree p0\nrepeat 200 x 4\nthread 2\np1 = malloc 24\nfree p1\n";
-    std::fs::write(&trace, lines).expect("a trace in the room");
-    let subject = OsStr::new("mutant:hangs-in-realloc");
-    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), subject]);
-    command.args(["--time", "600ms", "--format", "json"]);
-    let report = Report::read(&room.run(command), false);
+    let lines = "# rule thread-safe\nthread 1\np0 = malloc 24\np0 = realloc p0 100\np0 = realloc p0 1000\nfree p0\n\
+                 repeat 200 x 4\nthread 2\np1 = malloc 24\nfree p1";
+    let report = Room::new().replay("mutant:hangs-in-realloc", lines, &["--time", "600ms"]);
     report.expect(&["call-returns"]);
     assert_eq!(report.findings().len(), 1, "{}", report.summary());
 }
@@ -178,13 +172,10 @@ fn who_hangs_in_one_thread_already_passes_no_rule_about_threads() {
     let Some(library) = room.compile("faulty/keeps_lock") else {
         return;
     };
-    let trace = room.path("case.trace");
-    let lines = "# allocspec trace 1\n# rule thread-safe\nthread 1\np0 = calloc 4294967296 4294967296\n\
-                p1 = malloc 10\nthread 2\np2 = malloc 10\n";
-    std::fs::write(&trace, lines).expect("a trace in the room");
-    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
-    command.args(["--rule", "thread-safe", "--time", "4s", "--format", "json"]);
-    let report = Report::read(&room.run(command), false);
+    let lines = "# rule thread-safe\nthread 1\np0 = calloc 4294967296 4294967296\np1 = malloc 10\nthread 2\n\
+                 p2 = malloc 10";
+    let arguments = ["--rule", "thread-safe", "--time", "4s"];
+    let report = room.replay(&library, lines, &arguments);
     assert_eq!(report.verdict_of("thread-safe"), "not-exercised");
     let told = "its programs show first that call-returns is broken";
     assert_eq!(text(&report.rules()[0], "reason"), told);
