@@ -109,6 +109,8 @@ fn programs_are_short_and_the_cheapest_come_first() {
     });
     let total: u64 = needed.map(Program::steps).sum();
     assert!(total < 10_000_000, "{total}");
+    let all: u64 = programs.iter().map(Program::steps).sum();
+    assert!(all < 12_000_000, "{all}");
 }
 
 /// The most bytes live at once, of requests that may be met.
