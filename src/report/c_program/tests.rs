@@ -767,6 +767,8 @@ fn what_a_run_with_threads_cannot_show_is_not_written() {
     };
     assert!(!written(threads, &errno));
     assert!(!written(&format!("{threads}\nlimit 1048576"), &harm));
+    let nothing = "under threads 3\nsweep\nrepeat 2000 x 1";
+    assert!(!written(nothing, &harm), "it ends at once");
     assert!(!written(
         "under threads 3\nfork\np0 = malloc 100\nwait",
         &harm

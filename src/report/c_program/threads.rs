@@ -37,6 +37,7 @@ pub fn functions(t: &mut Translator<'_>) -> Option<String> {
         evidence => evidence.is_harm(),
     };
     let ops = &case.program.ops;
+    // What makes no block itself is over in C before anything can happen beside it.
     if !seen || case.program.slots() == 0 || !ops.iter().all(can_be_said) {
         return None;
     }
