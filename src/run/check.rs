@@ -60,15 +60,10 @@ pub fn check(
         &profile,
         &launched.info,
         launched.kin.as_ref(),
-        learned.boundaries,
+        learned,
     );
-    let plan = Plan::new(
-        &vocabulary,
-        &seen(&rules, launched.kin.as_ref()),
-        options.seed,
-        learned.lazy,
-    )
-    .only(&options.phases);
+    let rules_seen = seen(&rules, launched.kin.as_ref());
+    let plan = Plan::new(&vocabulary, &rules_seen, options.seed).only(&options.phases);
     if plan.is_empty() {
         let phases = options.phases.iter().map(|phase| phase.as_str());
         return Err(CheckError::EmptyPhase {
@@ -96,7 +91,7 @@ pub fn replay(program: &Program, options: &CheckOptions) -> Result<CheckResult, 
         &profile,
         &launched.info,
         launched.kin.as_ref(),
-        Vec::new(),
+        Learned::default(),
     );
     if program.has_threads() && !provided.threads {
         return Err(CheckError::OneThread {
@@ -149,7 +144,7 @@ pub fn plain_vocabulary(options: &CheckOptions) -> Result<Vocabulary, CheckError
         &profile,
         &launched.info,
         launched.kin.as_ref(),
-        Vec::new(),
+        Learned::default(),
     ))
 }
 
@@ -250,9 +245,9 @@ pub(super) fn vocabulary(
     profile: &Profile,
     info: &SubjectInfo,
     kin: Option<&Kin>,
-    boundaries: Vec<u64>,
+    learned: Learned,
 ) -> Vocabulary {
-    chosen_vocabulary(profile, info, kin, options.max_memory, boundaries)
+    chosen_vocabulary(profile, info, kin, options.max_memory, learned)
 }
 
 /// What programs may say to a subject: what its profile promises and it has.
@@ -261,7 +256,7 @@ pub(super) fn chosen_vocabulary(
     info: &SubjectInfo,
     kin: Option<&Kin>,
     max_live: u64,
-    boundaries: Vec<u64>,
+    learned: Learned,
 ) -> Vocabulary {
     let has = |call: &Call| match call.entry_point() {
         Some(name) => profile.promises(name) && provides(info, name),
@@ -269,8 +264,9 @@ pub(super) fn chosen_vocabulary(
     };
     Vocabulary {
         calls: Call::ALL.iter().copied().filter(has).collect(),
-        boundaries,
+        boundaries: learned.boundaries,
         max_live,
+        lazy: learned.lazy,
         max_slots: MAX_SLOTS,
         zero_realloc: profile.defines(EdgeCase::ReallocZero),
         invalid_alignments: profile.defines(EdgeCase::AlignedAllocInvalid),

@@ -5,6 +5,7 @@
 
 use super::check::{chosen_rules, profile, vocabulary};
 use super::launch::{self, Located};
+use super::learn::Learned;
 use super::protocol::Found;
 use super::{CheckError, CheckOptions, Ending, Executor, Names, SubjectSpec, resolve};
 use crate::program::{Program, Vocabulary};
@@ -50,7 +51,7 @@ impl<S: Subject> InProcess<S> {
             .collect();
         let mut info = launch::info("in process", "", None, String::new());
         info.entry_points = found.iter().filter_map(launch::entry_point).collect();
-        let vocabulary = vocabulary(options, &profile, &info, kin.as_ref(), Vec::new());
+        let vocabulary = vocabulary(options, &profile, &info, kin.as_ref(), Learned::default());
         let conduct = Conduct {
             rules,
             muted: Muted::NONE,

@@ -3,6 +3,7 @@
 use super::campaign::{self, Budget, Campaign};
 use super::check::{chosen_vocabulary, usual_profile};
 use super::followers::drop_followers;
+use super::learn::Learned;
 use super::plan::Plan;
 use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
 use crate::shadow::Case;
@@ -103,7 +104,11 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
         &launched.info,
         launched.kin.as_ref(),
         MAX_MEMORY,
-        learned.boundaries,
+        Learned {
+            // They have large blocks from the system, however busy it is when that is looked at.
+            lazy: true,
+            ..learned
+        },
     );
     let launch = &launched.launch;
     let mut worker = Some(launched.worker);
@@ -128,7 +133,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
     };
     // What was made for the rule is run to its end, however slow the machine: whether a mutant is caught must not
     // depend on that.
-    let [own, others] = Plan::new(&vocabulary, &rules, options.seed, true).divided(rule);
+    let [own, others] = Plan::new(&vocabulary, &rules, options.seed).divided(rule);
     let found = campaign(&own, PATIENT)?;
     // What no directed program shows, a random one may.
     if !campaign(&others, options.time)? && !found {

@@ -27,8 +27,6 @@ const CHEAP: u64 = 20_000;
 const RUNS: u64 = 8;
 /// Programs about one rule that do not have to wait for cheaper ones about others.
 const FIRST: usize = 2;
-/// Bytes that products beyond 32 bits take.
-const ROOMY: u64 = 8 << 30;
 /// The share of the time that one program of the plan may take.
 const SHARE: u32 = 6;
 /// And that it may always take, if there is as much.
@@ -47,17 +45,30 @@ pub struct Item {
     given: bool,
     /// Whether it may take all the time that is left.
     unhurried: bool,
+    /// What it costs, roughly: see [`Program::cost`].
+    cost: u64,
 }
 
 impl Item {
     /// A program given by the user.
     pub fn given(program: Program, once: bool) -> Item {
         Item {
-            program,
-            phase: "replay".into(),
             once,
             given: true,
             unhurried: true,
+            ..Item::planned(program, "replay".into())
+        }
+    }
+
+    /// A program of the plan, in a fresh process if it needs one.
+    fn planned(program: Program, phase: String) -> Item {
+        Item {
+            cost: cost(&program),
+            once: is_fresh(&program),
+            program,
+            phase,
+            given: false,
+            unhurried: false,
         }
     }
 
@@ -68,22 +79,7 @@ impl Item {
 
     /// Whether the program is run again and again, another system call failing each time, until none is left to fail.
     pub fn is_sweep(&self) -> bool {
-        let mut failing = self.program.ops.iter().filter_map(Failing::of).peekable();
-        !self.given
-            && failing.peek().is_some()
-            && failing.all(|failing| failing.which != Which::Some && failing.number == 1)
-    }
-
-    /// What the item costs, roughly: see [`Program::cost`]. System calls that fail at random wait for those that fail one
-    /// by one, which show the same in shorter programs.
-    fn cost(&self) -> u64 {
-        let mut failing = self.program.ops.iter().filter_map(Failing::of);
-        let runs = match failing.any(|failing| failing.which == Which::Some) {
-            true => 2 * RUNS,
-            false if self.is_sweep() => RUNS,
-            false => 1,
-        };
-        self.program.cost().saturating_mul(runs)
+        !self.given && fails_one_by_one(&self.program)
     }
 
     /// The same program, in which the system call of this number fails, or those from it on.
@@ -187,11 +183,9 @@ impl<'a> Random<'a> {
             )
         };
         Item {
-            program,
-            phase: format!("{} {number}", phase.as_str()),
             once: false,
-            given: false,
             unhurried: true,
+            ..Item::planned(program, format!("{} {number}", phase.as_str()))
         }
     }
 }
@@ -210,49 +204,26 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The plan for a subject that is spoken to in `vocabulary` about `rules`. If it is `lazy`, a large calloc takes no
-    /// memory before it is written, so that products of several GiB can be asked for.
-    pub fn new(vocabulary: &'a Vocabulary, rules: &RuleSet, seed: u64, lazy: bool) -> Plan<'a> {
-        let wanted = |rule: Option<RuleId>| rule.is_none_or(|rule| rules.contains(rule));
-        let mut items = Vec::new();
-        for (name, program) in vectors() {
-            items.push(Item {
-                once: is_fresh(&program),
-                program,
-                phase: format!("vector {name}"),
-                given: false,
-                unhurried: false,
-            });
+    /// The plan for a subject that is spoken to in `vocabulary` about `rules`.
+    pub fn new(vocabulary: &'a Vocabulary, rules: &RuleSet, seed: u64) -> Plan<'a> {
+        let vectors = vectors();
+        let mut items: Vec<Item> = vectors
+            .map(|(name, program)| Item::planned(program, format!("vector {name}")))
+            .collect();
+        if rules.contains(RuleId::FirstCallAny) {
+            items.extend(first_calls(vocabulary));
         }
-        let roomy = Vocabulary {
-            max_live: vocabulary.max_live.max(ROOMY),
-            ..vocabulary.clone()
-        };
-        let roomier = |program: &Program| program.rule == Some(RuleId::CallocNoFalseWrap);
-        let mut programs = directed(vocabulary, seed);
-        if lazy {
-            programs.retain(|program| !roomier(program));
-            programs.extend(directed(&roomy, seed).into_iter().filter(roomier));
-        }
-        for program in programs {
+        items.retain(|item| vocabulary.permits(&item.program));
+        items.extend(directed(vocabulary, seed).into_iter().map(|program| {
             let rule = program.rule.map_or("programs", RuleId::as_str);
             let kind = match program.has_threads() {
                 true => Phase::Threads,
                 false => Phase::Directed,
             };
-            items.push(Item {
-                phase: format!("{} {rule}", kind.as_str()),
-                once: is_fresh(&program),
-                program,
-                given: false,
-                unhurried: false,
-            });
-        }
-        if rules.contains(RuleId::FirstCallAny) {
-            items.extend(first_calls(vocabulary));
-        }
-        items.retain(|item| wanted(item.program.rule) && vocabulary.permits(&item.program));
-        items.sort_by_cached_key(Item::cost);
+            Item::planned(program, format!("{} {rule}", kind.as_str()))
+        }));
+        items.retain(|item| item.program.rule.is_none_or(|rule| rules.contains(rule)));
+        items.sort_by_key(|item| item.cost);
         let mut random = Random::all(vocabulary, seed);
         random.kinds.1 &= rules.contains(RuleId::ThreadSafe);
         Plan::with(first_of_each(items), Some(random))
@@ -341,7 +312,7 @@ fn order(items: &[Item], with_random: bool) -> Vec<Turn> {
     let (mut cost, mut number, mut of_random) = (0, 0, 0);
     for (index, item) in items.iter().enumerate() {
         order.push(Turn::Item(index));
-        cost += item.cost();
+        cost += item.cost;
         while with_random && OTHERS * (of_random + random_cost(number)) <= cost {
             order.push(Turn::Random(number));
             of_random += random_cost(number);
@@ -349,6 +320,26 @@ fn order(items: &[Item], with_random: bool) -> Vec<Turn> {
         }
     }
     order
+}
+
+/// Whether system calls fail in the program, the first alone or all from the first on: one run shows how many there are
+/// to fail.
+fn fails_one_by_one(program: &Program) -> bool {
+    let mut failing = program.ops.iter().filter_map(Failing::of).peekable();
+    failing.peek().is_some()
+        && failing.all(|failing| failing.which != Which::Some && failing.number == 1)
+}
+
+/// What a program of the plan costs, roughly: see [`Program::cost`]. System calls that fail at random wait for those that
+/// fail one by one, which show the same in shorter programs.
+fn cost(program: &Program) -> u64 {
+    let mut failing = program.ops.iter().filter_map(Failing::of);
+    let runs = match failing.any(|failing| failing.which == Which::Some) {
+        true => 2 * RUNS,
+        false if fails_one_by_one(program) => RUNS,
+        false => 1,
+    };
+    program.cost().saturating_mul(runs)
 }
 
 fn length(number: usize) -> usize {
@@ -368,7 +359,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     for item in items {
         let seen = &mut seen[item.program.rule.map_or(RuleId::ALL.len(), RuleId::index)];
         *seen += 1;
-        let dear = item.cost() > CHEAP;
+        let dear = item.cost > CHEAP;
         let few = if dear { 1 } else { FIRST };
         turns[2 * usize::from(*seen > few) + usize::from(dear)].push(item);
     }
@@ -434,11 +425,8 @@ fn first_calls(vocabulary: &Vocabulary) -> impl Iterator<Item = Item> {
                 ops,
             };
             Item {
-                program,
-                phase: "first call".into(),
                 once: true,
-                given: false,
-                unhurried: false,
+                ..Item::planned(program, "first call".into())
             }
         })
 }
@@ -504,7 +492,7 @@ mod tests {
     fn every_function_comes_first_with_every_kind_of_size() {
         let vocabulary = Vocabulary::default();
         let rules = RuleSet::from_iter([RuleId::FirstCallAny]);
-        let plan = Plan::new(&vocabulary, &rules, 1, false);
+        let plan = Plan::new(&vocabulary, &rules, 1);
         let firsts: Vec<Op> = plan.items.iter().map(|item| item.program.ops[0]).collect();
         let is_entry_point = |call: &&Call| call.entry_point().is_some() && **call != Call::Stretch;
         for &call in Call::ALL.iter().filter(is_entry_point) {

@@ -4,6 +4,9 @@ use super::script::{Kit, Script};
 use crate::program::op::{Call, Expect, Program};
 use crate::spec::RuleId;
 
+/// Bytes that products beyond 32 bits take.
+const ROOMY: u64 = 8 << 30;
+
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     recycled_classes(kit, out);
     recycled_mappings(out);
@@ -99,9 +102,13 @@ fn fitting_products(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (1, 1 << 28),
         (1 << 30, 5),
     ];
+    // All of it may be written: not every allocator knows which pages the kernel zeroed.
+    let room = match kit.vocabulary.lazy {
+        true => kit.vocabulary.max_live.max(ROOMY),
+        false => kit.vocabulary.max_live,
+    };
     for (count, size) in PAIRS {
-        // All of it may be written: not every allocator knows which pages the kernel zeroed.
-        if count * size <= kit.vocabulary.max_live {
+        if count * size <= room {
             let mut script = Script::new(RuleId::CallocNoFalseWrap);
             let block = script.malloc(count * size);
             script.free(block);
