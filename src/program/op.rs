@@ -184,6 +184,12 @@ impl Call {
         }
     }
 
+    /// Whether there is a C function behind the call: what only the harness does comes last.
+    #[inline]
+    pub const fn is_entry_point(self) -> bool {
+        (self as u8) < Call::Sweep as u8
+    }
+
     /// The call of this number.
     pub fn from_u8(value: u8) -> Option<Call> {
         Self::ALL.get(usize::from(value)).copied()
@@ -250,6 +256,16 @@ impl Call {
         ) || self.is_aligned_new()
     }
 }
+
+// `is_entry_point` is asked of every operation, and goes by the order alone.
+const _: () = {
+    let mut number = 0;
+    while number < Call::ALL.len() {
+        let call = Call::ALL[number];
+        assert!(call.is_entry_point() == call.entry_point().is_some());
+        number += 1;
+    }
+};
 
 /// What a program says must come of an operation, beyond what the rules say of every operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -256,7 +256,7 @@ impl Program {
             |other: &Whose| other.section < own.section || other.thread == own.thread;
         let earlier = self.ops.iter().zip(&whose).take(index);
         !earlier
-            .filter(|(op, _)| op.call.entry_point().is_some())
+            .filter(|(op, _)| op.call.is_entry_point())
             .any(|(_, other)| comes_before(other))
     }
 }
@@ -467,7 +467,7 @@ mod tests {
             let program = program(text);
             let all = 0..program.ops.len();
             all.filter(|&at| {
-                program.ops[at].call.entry_point().is_some() && program.may_be_first(at)
+                program.ops[at].call.is_entry_point() && program.may_be_first(at)
             })
             .collect::<Vec<usize>>()
         };

@@ -307,7 +307,7 @@ fn memptr(rule: RuleId, before: u64, after: u64) -> (String, String) {
 fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, String) {
     let name = case.op().map_or("the call", |op| op.call.as_str());
     let expected = match (moment, case.op()) {
-        (Moment::Call, Some(op)) if op.slot == NO_SLOT && op.call.entry_point().is_some() => {
+        (Moment::Call, Some(op)) if op.slot == NO_SLOT && op.call.is_entry_point() => {
             format!("{name} of NULL returns")
         }
         (Moment::Call, Some(_)) if case.finding.rule == RuleId::CxxNewThrows => {

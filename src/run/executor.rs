@@ -151,7 +151,7 @@ impl<'l, S: Subject> Executor<'l, S> {
         shadow.reserve(process::own_mappings());
         let provided = Call::ALL
             .iter()
-            .filter(|call| call.entry_point().is_none() || subject.provides(**call))
+            .filter(|call| !call.is_entry_point() || subject.provides(**call))
             .fold(0, |calls, &call| calls | 1 << call as u8);
         Executor {
             subject,
@@ -410,7 +410,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             return Ok(false);
         }
         self.ledger.begin(index);
-        if op.call.entry_point().is_none() {
+        if !op.call.is_entry_point() {
             self.direct(index, op)?;
             return Ok(false);
         }

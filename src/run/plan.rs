@@ -494,7 +494,7 @@ mod tests {
         let rules = RuleSet::from_iter([RuleId::FirstCallAny]);
         let plan = Plan::new(&vocabulary, &rules, 1);
         let firsts: Vec<Op> = plan.items.iter().map(|item| item.program.ops[0]).collect();
-        let is_entry_point = |call: &&Call| call.entry_point().is_some() && **call != Call::Stretch;
+        let is_entry_point = |call: &&Call| call.is_entry_point() && **call != Call::Stretch;
         for &call in Call::ALL.iter().filter(is_entry_point) {
             let sizes: Vec<Option<u64>> = firsts
                 .iter()

@@ -84,7 +84,7 @@ impl Scene<'_> {
         }
         let ending = is_in_end(finding);
         let calls = ops.iter().zip(&whose);
-        let mut calls = calls.filter(|(op, _)| op.call.entry_point().is_some());
+        let mut calls = calls.filter(|(op, _)| op.call.is_entry_point());
         let of_it = |own: &Whose| (own.section, own.thread) == (here.section, here.thread);
         let mut makers: Vec<Option<Whose>> = vec![None; program.slots()];
         let mut scene = Scene {
@@ -97,7 +97,7 @@ impl Scene<'_> {
             is_left_behind: false,
         };
         for (index, (op, own)) in ops.iter().zip(&whose).enumerate().take(guilty + 1) {
-            if index < guilty && op.call.entry_point().is_some() && !own.is_apart_from(&here) {
+            if index < guilty && op.call.is_entry_point() && !own.is_apart_from(&here) {
                 scene.is_first = false;
             }
             let Some(maker) = makers.get_mut(op.slot as usize) else {

@@ -61,7 +61,7 @@ fn can_be_said(op: &Op) -> bool {
         Call::Repeat | Call::Sweep | Call::Stretch => true,
         Call::Recallocarray => false,
         call if call.is_new() => op.size().is_some_and(|size| size <= SMALL),
-        call => call.entry_point().is_some(),
+        call => call.is_entry_point(),
     }
 }
 

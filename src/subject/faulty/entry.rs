@@ -19,7 +19,7 @@ impl Subject for Faulty {
     /// Only who is sound or wrong in the operators has them: what is wrong beneath every function breaks their rules, too.
     fn provides(&self, call: Call) -> bool {
         let wrong_elsewhere = self.fault.is_some_and(|fault| !fault.is_in_operators());
-        call.entry_point().is_some() && !(call.operator().is_some() && wrong_elsewhere)
+        call.is_entry_point() && !(call.operator().is_some() && wrong_elsewhere)
     }
 
     unsafe fn malloc(&mut self, size: usize) -> *mut u8 {
