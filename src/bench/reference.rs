@@ -123,20 +123,21 @@ pub fn exercise<S: Subject>(subject: &mut S, usage: Usage, draws: &Draws) -> usi
         Usage::FirstFirst => held(subject, draws, 0..HELD),
         Usage::AnyOrder => {
             let order = draws.order.iter();
-            held(subject, draws, order.map(|&index| index as usize))
+            held(subject, draws, order.map(|&turn| turn as usize))
         }
     }
 }
 
-/// Makes many blocks and frees them in an order.
-fn held<S: Subject>(subject: &mut S, draws: &Draws, order: impl Iterator<Item = usize>) -> usize {
-    for (block, &size) in draws.blocks.iter().zip(&draws.sizes) {
+/// Makes many blocks, each with its turn to be freed, and frees them. They are kept by turn: looking them up would be
+/// waited for among the calls to `free`, whosever they are.
+fn held<S: Subject>(subject: &mut S, draws: &Draws, turns: impl Iterator<Item = usize>) -> usize {
+    for (&size, turn) in draws.sizes.iter().zip(turns) {
         // SAFETY: any size may be asked for.
-        block.set(unsafe { subject.malloc(usize::from(size)) });
+        draws.blocks[turn].set(unsafe { subject.malloc(usize::from(size)) });
     }
-    for index in order {
-        // SAFETY: every block is named once.
-        unsafe { subject.free(draws.blocks[index].get()) };
+    for block in &draws.blocks {
+        // SAFETY: every block has a turn of its own.
+        unsafe { subject.free(block.get()) };
     }
     HELD
 }

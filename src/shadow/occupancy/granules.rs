@@ -1,6 +1,5 @@
 //! Addresses, granules and the bits that stand for them.
 
-use std::cmp::Ordering;
 use std::sync::atomic::AtomicU64;
 
 /// Bytes a bit stands for. Smaller blocks can share a granule; see [`Occupancy::share`](super::Occupancy::share).
@@ -43,11 +42,9 @@ pub(super) fn each_word(
 ) {
     let (head, tail) = (!0 << (first & 63), !0 >> (63 - (last & 63)));
     let beyond = (last >> 6) - (first >> 6);
-    let mask = |word: u64| match beyond.cmp(&word) {
-        Ordering::Less => 0,
-        Ordering::Equal => tail,
-        Ordering::Greater => !0,
-    };
+    // All ones or none: a `match` would become the very branches.
+    let ones = |when: bool| u64::from(when).wrapping_neg();
+    let mask = |word: u64| ones(beyond > word) | (ones(beyond == word) & tail);
     let Some((few, others)) = words.split_first_chunk::<AT_ONCE>() else {
         unreachable!("a range is marked by no fewer words than are changed together");
     };
