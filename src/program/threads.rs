@@ -466,10 +466,8 @@ mod tests {
         let first = |text: &str| {
             let program = program(text);
             let all = 0..program.ops.len();
-            all.filter(|&at| {
-                program.ops[at].call.is_entry_point() && program.may_be_first(at)
-            })
-            .collect::<Vec<usize>>()
+            all.filter(|&at| program.ops[at].call.is_entry_point() && program.may_be_first(at))
+                .collect::<Vec<usize>>()
         };
         assert_eq!(first(threads), [1, 4]);
         assert!(first(&format!("p3 = malloc 1\n{threads}")).is_empty());

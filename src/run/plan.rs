@@ -206,8 +206,7 @@ impl<'a> Plan<'a> {
 
     /// The plan for a subject that is spoken to in `vocabulary` about `rules`.
     pub fn new(vocabulary: &'a Vocabulary, rules: &RuleSet, seed: u64) -> Plan<'a> {
-        let vectors = vectors();
-        let mut items: Vec<Item> = vectors
+        let mut items: Vec<Item> = vectors()
             .map(|(name, program)| Item::planned(program, format!("vector {name}")))
             .collect();
         if rules.contains(RuleId::FirstCallAny) {
