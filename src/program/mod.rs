@@ -3,6 +3,7 @@
 mod decode;
 mod directed;
 mod failing;
+mod growing;
 mod legal;
 mod op;
 mod operator;

@@ -2,7 +2,7 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
-use super::followers::{drop_followers, drop_hangs, drop_races, is_about_company};
+use super::followers::{drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company};
 use super::launch::{self, Kin, Launched};
 use super::learn::Learned;
 use super::misuse;
@@ -347,6 +347,7 @@ fn finish(
     let harmful = drop_followers(&mut cases, &beside);
     let raced = drop_races(&mut cases);
     given_up.extend(drop_hangs(&mut cases, &beside));
+    given_up.extend(drop_climbs(&mut cases));
     let results: Vec<RuleResult> = rules
         .iter()
         .map(|rule| {

@@ -8,7 +8,7 @@ use crate::program::{
 use crate::shadow::block::Block;
 use crate::shadow::{
     Checked, Choice, ERRNO_BEFORE, Finding, Ledger, MEMPTR_BEFORE, MOST_SAMPLES, Moment, Outcome,
-    Reply, Request, Sample, Shadow, Standing, Stop, Thrown,
+    Reply, Request, Sample, Shadow, Standing, Stop, Thrown, is_plain,
 };
 use crate::spec::RuleId;
 use crate::subject::{Source, Subject};
@@ -357,10 +357,18 @@ impl<'l, S: Subject> Executor<'l, S> {
                 continue;
             }
             let start = at.saturating_sub(op.b as usize);
+            let judge = ops.get(at + 1).filter(|op| op.call == Call::Steady);
             for _ in 0..op.a {
+                let measured = self.samples.len();
                 let mut repeated = start;
                 while repeated < at {
                     repeated = self.make_next(ops, repeated, &mut watch)?;
+                }
+                // What is sure to be found needs no more memory of the machine's.
+                if self.samples.len() > measured
+                    && judge.is_some_and(|judge| is_plain(&self.samples, judge.a))
+                {
+                    break;
                 }
             }
             at += 1;

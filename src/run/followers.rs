@@ -76,6 +76,20 @@ pub(super) fn drop_hangs(cases: &mut Vec<Case>, beside: &[Case]) -> Vec<(RuleId,
     dropped.map(|case| (case.finding.rule, rule)).collect()
 }
 
+/// Drops growth among threads that was not looked into for want of time, if there is some that was: threads need not have to
+/// do with it what they seem to. Answers with the rules of which that was told, each with the one that is sure to be broken.
+pub(super) fn drop_climbs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
+    let climbs = |case: &Case| matches!(case.finding.evidence, Evidence::Climb { .. });
+    let known = cases.iter().find(|case| climbs(case) && case.reproduced);
+    let Some(rule) = known.map(|case| case.finding.rule) else {
+        return Vec::new();
+    };
+    let explained =
+        |case: &mut Case| climbs(case) && !case.reproduced && is_about_threads(case.finding.rule);
+    let dropped = cases.extract_if(.., explained);
+    dropped.map(|case| (case.finding.rule, rule)).collect()
+}
+
 fn harms_or_dies(case: &Case) -> bool {
     let evidence = &case.finding.evidence;
     evidence.harms_memory() || matches!(evidence, Evidence::Died { .. })
@@ -93,7 +107,7 @@ pub(super) fn is_as_without(laid_to: RuleId, case: &Case) -> bool {
 mod tests {
     use super::*;
     use crate::program::Program;
-    use crate::shadow::{Death, Finding, Moment};
+    use crate::shadow::{Death, Finding, Measured, Moment};
 
     fn case(rule: RuleId, evidence: Evidence) -> Case {
         Case {
@@ -193,6 +207,30 @@ mod tests {
         let mut cases = vec![among(true)];
         assert!(drop_hangs(&mut cases, &[alone]).is_empty());
         assert!(drop_hangs(&mut vec![among(false)], &cases).is_empty());
+    }
+
+    #[test]
+    fn growth_that_was_not_looked_into_is_laid_to_growth_that_was() {
+        let climb = |rule, reproduced| Case {
+            reproduced,
+            ..case(
+                rule,
+                Evidence::Climb {
+                    what: Measured::Resident,
+                    bytes: 1,
+                    allowed: 1,
+                    samples: Vec::new(),
+                },
+            )
+        };
+        let (threads, at_once) = (RuleId::BoundedThreads, RuleId::BoundedConcurrent);
+        let mut cases = vec![climb(threads, true), climb(at_once, false)];
+        assert_eq!(drop_climbs(&mut cases), [(at_once, threads)]);
+        assert_eq!(cases.len(), 1);
+        let mut sure = vec![climb(threads, true), climb(at_once, true)];
+        assert!(drop_climbs(&mut sure).is_empty());
+        let mut only = vec![climb(threads, false), climb(at_once, false)];
+        assert!(drop_climbs(&mut only).is_empty(), "nothing explains them");
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) enum Kind {
     /// Any harm that threads do to one another: it shows now in one way, now in another. Only that a call hangs, or that
     /// none does, stays as it is.
     Harm { hangs: bool },
+    /// Any growth, before it is known what threads have to do with it; then that of one rule.
+    Growth(Option<RuleId>),
     /// This very rule, broken by this call if that tells two causes apart.
     Rule(RuleId, Call),
 }
@@ -115,6 +117,19 @@ const DAMAGES: &[RuleId] = &[
     RuleId::CxxSizedEquiv,
 ];
 
+const GROWTH: &[RuleId] = &[
+    RuleId::FreeMakesAvailable,
+    RuleId::ReallocOldDead,
+    RuleId::BoundedSteady,
+    RuleId::BoundedSawtooth,
+    RuleId::BoundedAligned,
+    RuleId::BoundedRealloc,
+    RuleId::BoundedFifo,
+    RuleId::BoundedThreads,
+    RuleId::BoundedXthreadFree,
+    RuleId::BoundedConcurrent,
+];
+
 /// The rules by which harm is seen.
 pub(super) fn harms() -> RuleSet {
     let all = [OVERLAPS, DIRT, DAMAGES, &[RuleId::AllocNonnullUsable]];
@@ -127,6 +142,9 @@ impl Kind {
         match (&finding.evidence, call) {
             (Evidence::Overlap { .. }, _) => Kind::Overlap,
             (Evidence::NotZero { .. }, Some(Call::Calloc)) => Kind::Dirt,
+            (Evidence::Climb { .. }, _) if program.has_threads() || program.is_among_threads() => {
+                Kind::Growth(None)
+            }
             // Circumstances may turn out to have no part in it, nor in what is laid to them below.
             (Evidence::Contents { .. }, _) if Condition::RULES.contains(&finding.rule) => {
                 Kind::Damage
@@ -171,6 +189,7 @@ impl Kind {
             Kind::Overlap => OVERLAPS,
             Kind::Damage => DAMAGES,
             Kind::Dirt => DIRT,
+            Kind::Growth(_) => GROWTH,
             // A death shows itself whatever is checked.
             Kind::Death(_) | Kind::Laid(..) => &[],
             // Whichever rule it breaks, that it shows is what counts.
@@ -208,7 +227,8 @@ impl Kind {
 ///
 /// When no worker can be had.
 pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result<Case, CheckError> {
-    if item.program.has_threads() {
+    let grows = matches!(finding.evidence, Evidence::Climb { .. });
+    if item.program.has_threads() && !grows {
         return races::investigate(seat, item, finding);
     }
     if item.program.is_among_threads() && finding.evidence.is_harm() {
@@ -258,6 +278,14 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
             finding: best.finding.clone(),
             run: None,
         };
+        if let Some(shorter) = shortened(&best.program, &best.finding) {
+            best.program = shorter;
+        }
+        if hunt.kind == Kind::Growth(None) {
+            hunt.until = shrinking.max(started + 3 * AGAIN);
+            hunt.part_threads(seat, &mut best)?;
+            hunt.until = shrinking;
+        }
         hunt.spare(seat, &mut best)?;
         hunt.shrink(seat, &mut best)?;
         // Short now, it can be looked at closely: the guilty operation may be an earlier one.
@@ -286,6 +314,24 @@ fn alone(program: &Program, index: usize) -> Option<Program> {
         .collect();
     let repeats = ops.iter().any(|op| op.call == Call::Repeat);
     (ops.len() < before.len() && !repeats).then_some(Program { ops, ..*program })
+}
+
+/// The program of a climb that was plain before its loop came to its end, with fewer turns: a program that is to show the
+/// same as plainly needs no more than twice as many. `None` if it has no more.
+fn shortened(program: &Program, finding: &Finding) -> Option<Program> {
+    let Evidence::Climb { samples, .. } = &finding.evidence else {
+        return None;
+    };
+    let at = finding.op_index.checked_sub(1)?;
+    let repeat = program.ops.get(at).filter(|op| op.call == Call::Repeat)?;
+    let turn = &program.ops[at.checked_sub(repeat.b as usize)?..at];
+    let every = turn.iter().find(|op| op.call == Call::Sample)?.a.max(1);
+    let turns = 2 * every * samples.len() as u64;
+    (turns < repeat.a).then(|| {
+        let mut shorter = program.clone();
+        shorter.ops[at].a = turns;
+        shorter
+    })
 }
 
 /// The most bytes that one operation of a program may clear or copy.
@@ -373,6 +419,10 @@ impl Hunt {
     pub(super) fn is_it(&self, finding: &Finding, program: &Program) -> bool {
         match self.kind {
             Kind::Damage => is_damage(finding),
+            Kind::Growth(rule) => {
+                matches!(finding.evidence, Evidence::Climb { .. })
+                    && rule.is_none_or(|rule| finding.rule == rule)
+            }
             Kind::Harm { hangs } => finding.evidence.is_harm() && races::is_hang(finding) == hangs,
             kind @ Kind::Laid(..) => {
                 let call = program.ops.get(finding.op_index).map(|op| plain(op.call));
@@ -382,6 +432,24 @@ impl Hunt {
             Kind::Death(_) if program.has_threads() && races::is_hang(finding) => false,
             kind => Kind::of(finding, program) == kind,
         }
+    }
+
+    /// What grows as well in one thread, or if blocks stay where they were made, or if one thing happens after another, is
+    /// about nothing else. Which rule is broken depends on it, so it is not left to chance whether there is time, nor to what
+    /// the smallest program looks like.
+    fn part_threads(&mut self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        let plainer: [fn(&Program) -> Option<Program>; 3] = [
+            |program| Some(program.with_one_thread()),
+            Program::without_handing_over,
+            |program| program.has_threads().then(|| program.in_order()),
+        ];
+        for plainer in plainer {
+            if let Some(program) = plainer(&best.program).filter(|it| *it != best.program) {
+                self.accept(seat, best, program)?;
+            }
+        }
+        self.kind = Kind::Growth(Some(best.finding.rule));
+        Ok(())
     }
 
     /// Takes smaller programs as long as they give the same finding.
@@ -675,5 +743,32 @@ mod tests {
         ]);
         assert_eq!(untold(&told), Some(plain.clone()));
         assert_eq!(untold(&plain), None);
+    }
+
+    #[test]
+    fn a_loop_that_needed_few_of_its_turns_has_fewer() {
+        let program = |turns: u64| {
+            let lines = format!(
+                "# allocspec trace 1\np0 = malloc 9\nfree p0\nsample 5\nrepeat {turns} x 3\nsteady 1\n"
+            );
+            Program::parse(&lines).expect("a program")
+        };
+        let climb = |samples: usize| Finding {
+            rule: RuleId::BoundedSteady,
+            op_index: 4,
+            evidence: Evidence::Climb {
+                what: crate::shadow::Measured::Resident,
+                bytes: 1,
+                allowed: 1,
+                samples: vec![crate::shadow::Sample::default(); samples],
+            },
+        };
+        assert_eq!(shortened(&program(1000), &climb(30)), Some(program(300)));
+        assert_eq!(shortened(&program(300), &climb(30)), None);
+        let other = Finding {
+            evidence: Evidence::UnexpectedNull,
+            ..climb(30)
+        };
+        assert_eq!(shortened(&program(1000), &other), None);
     }
 }

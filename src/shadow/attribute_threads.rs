@@ -5,7 +5,7 @@ use crate::program::{Op, Program, Whose, whose};
 use crate::spec::{RuleId, RuleSet};
 
 /// The rules about threads.
-const ABOUT_THREADS: [RuleId; 7] = [
+const ABOUT_THREADS: [RuleId; 10] = [
     RuleId::ThreadSafe,
     RuleId::HappensBefore,
     RuleId::XthreadFree,
@@ -13,6 +13,9 @@ const ABOUT_THREADS: [RuleId; 7] = [
     RuleId::ConcurrentRealloc,
     RuleId::ThreadExitLive,
     RuleId::TsdDestructor,
+    RuleId::BoundedThreads,
+    RuleId::BoundedXthreadFree,
+    RuleId::BoundedConcurrent,
 ];
 
 /// Whether a rule is about threads, so that it cannot be put to the test with one alone.

@@ -6,8 +6,8 @@
 //! that will be. If the least rises from every part to the next, each time by more than is allowed, and the last time not
 //! much less than the first, and goes on rising within the last part, then nothing suggests that it will ever stop.
 
-use super::Evidence;
 use super::model::{At, Checked, Shadow};
+use super::{Evidence, is_about_threads};
 use crate::program::Op;
 use crate::spec::RuleId;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ const TELLING: u64 = 256;
 /// Bytes handed out before it is known that they do not wait: what looks for the use of freed memory keeps up to half as
 /// many back.
 const PATIENT: u64 = 512 << 20;
+/// What rises from part to part by so many times as much as is allowed is plain before all work is done.
+const PLAIN: u64 = 16;
 
 /// One measurement of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,11 +117,19 @@ pub fn climb(samples: &[Sample], allowed: u64) -> Option<Climb> {
     })
 }
 
+/// Whether memory is lost so fast that more of the same work would only take more: [`Shadow::steady`] finds the climb in
+/// these measurements already. Mapped bytes alone cost nothing, and are waited for.
+pub fn is_plain(samples: &[Sample], allowed: u64) -> bool {
+    climb(samples, allowed.saturating_mul(PLAIN))
+        .is_some_and(|climb| climb.what == Measured::Resident && !climb.may_end)
+}
+
 impl Shadow<'_> {
     /// Judges what was measured while the same work was done again and again.
     ///
     /// Where much of what is freed is never used again, that is what is wrong, whatever the program was made for: the
-    /// rules about a long life are about the little that adds up, and are not kept for that. A program that frees nothing loses what it resizes.
+    /// rules about a long life are about the little that adds up, and are not kept for that. A program that frees nothing
+    /// loses what it resizes, and what takes threads has to do with these, however much it is.
     ///
     /// # Errors
     ///
@@ -144,6 +154,7 @@ impl Shadow<'_> {
         }
         let rule = match (climb.gross, purpose) {
             (false, _) => purpose,
+            (true, _) if is_about_threads(purpose) => purpose,
             (true, RuleId::BoundedRealloc) => {
                 self.first_checked(&[RuleId::ReallocOldDead, purpose])
             }
@@ -247,6 +258,26 @@ mod tests {
         assert!(found(4 * MIB, 4 * MIB), "blocks that are not filled wait");
         assert!(!found(8 * MIB, 8 * MIB), "for long enough");
         assert!(!found(4 * MIB, MIB), "not all");
+    }
+
+    #[test]
+    fn what_is_plain_is_found_as_well_and_has_cost_memory() {
+        let fast = samples(|turn| turn * MIB);
+        assert!(is_plain(&fast, MIB / 2));
+        assert!(is_plain(&fast[..50], MIB / 2), "long before the end");
+        assert!(!is_plain(&fast[..LEAST - 1], MIB / 2));
+        assert!(climb(&fast[..50], MIB / 2).is_some());
+        assert!(!is_plain(&samples(|turn| turn * MIB / 10), MIB / 2));
+        assert!(!is_plain(&samples(|turn| turn.min(70) * MIB), MIB / 2));
+        let mapped: Vec<Sample> = fast
+            .iter()
+            .map(|sample| Sample {
+                resident: 0,
+                mapped: sample.resident,
+                ..*sample
+            })
+            .collect();
+        assert!(climb(&mapped, MIB / 2).is_some() && !is_plain(&mapped, MIB / 2));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use attribute_threads::{attribute_threads, is_about_threads, provisional};
 pub use conduct::{Conduct, Muted};
 pub use event::{Event, Source};
 pub use finding::{Case, Death, Evidence, Finding, LiveBlock, Moment, Outcome, Shown};
-pub use growth::{Climb, Measured, Sample};
+pub use growth::{Climb, Measured, Sample, is_plain};
 pub use growth::{LEAST as LEAST_SAMPLES, MOST as MOST_SAMPLES};
 pub use interception::{Interception, Standing};
 pub use ledger::{Choice, Ledger};

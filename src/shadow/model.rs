@@ -204,7 +204,10 @@ impl<'l> Shadow<'l> {
 
     /// Makes ready for a program: all memory that running it takes is allocated here.
     pub fn begin(&mut self, program: &Program) {
-        self.purpose = program.rule;
+        self.purpose = match program.ops.iter().any(|op| op.call == Call::Steady) {
+            true => Some(program.rule_of_growth()),
+            false => program.rule,
+        };
         self.circumstances = program.circumstances();
         self.starved = false;
         let slots = program
@@ -251,7 +254,7 @@ impl<'l> Shadow<'l> {
         self.handed_out = 0;
     }
 
-    /// The rule that the program was made for.
+    /// The rule that the program was made for; of one that judges growth, the rule that growth breaks.
     pub fn purpose(&self) -> Option<RuleId> {
         self.purpose
     }

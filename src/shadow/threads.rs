@@ -166,6 +166,11 @@ impl<'l> Shadow<'l> {
         }
     }
 
+    /// Counts what a sibling has handed out as handed out by this one.
+    pub fn count_handed_out(&mut self, sibling: &Shadow<'_>) {
+        self.handed_out += sibling.handed_out;
+    }
+
     /// Marks the place of the block in a slot.
     #[inline(always)]
     pub(super) fn occupy(&self, slot: Slot, block: &Block) -> Mark {

@@ -137,6 +137,9 @@ rule_ids! {
     BoundedAligned = "bounded-aligned",
     BoundedRealloc = "bounded-realloc",
     BoundedFifo = "bounded-fifo",
+    BoundedThreads = "bounded-threads",
+    BoundedXthreadFree = "bounded-xthread-free",
+    BoundedConcurrent = "bounded-concurrent",
     // Fork, and what a process may meet with.
     ForkSt = "fork-st",
     ForkMtChild = "fork-mt-child",

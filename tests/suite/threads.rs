@@ -215,3 +215,75 @@ fn what_threads_do_to_one_another_is_shown_in_c() {
         assert_c_program(&room, &c, None, false);
     }
 }
+
+/// What grows with threads, each in its own way.
+#[test]
+fn growth_among_threads_is_laid_to_what_it_takes() {
+    const RULES: [&str; 4] = [
+        "bounded-steady",
+        "bounded-threads",
+        "bounded-xthread-free",
+        "bounded-concurrent",
+    ];
+    let mut arguments = vec!["--phase", "vectors"];
+    arguments.extend(RULES.into_iter().flat_map(|rule| ["--rule", rule]));
+    for (name, broken) in [
+        ("leaks_slowly", "bounded-steady"),
+        ("thread_cache_lost", "bounded-threads"),
+        ("thread_arena_lost", "bounded-threads"),
+        ("remote_free_lost", "bounded-xthread-free"),
+        ("contended_free_lost", "bounded-concurrent"),
+    ] {
+        let room = Room::new();
+        let Some(library) = room.compile(&format!("faulty/{name}")) else {
+            return;
+        };
+        let report = room.check_for(Duration::from_secs(60), &library, &arguments);
+        report.expect(&[broken]);
+        for rule in RULES.into_iter().filter(|&rule| rule != broken) {
+            assert_ne!(report.verdict_of(rule), "fail", "{}", report.summary());
+        }
+    }
+}
+
+/// Nobody waits for the end of a loop of which the first rounds show where it leads.
+#[test]
+fn plain_growth_is_told_before_the_work_is_done() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/remote_free_lost") else {
+        return;
+    };
+    let trace = room.path("case.trace");
+    let text = "# allocspec trace 1\n# rule bounded-xthread-free\nschedule in order\nthread 1\np0 = malloc 200000\n\
+                free p0\np0 = malloc 60000\nthread 2\nfree p0\njoin\nsample 20\nrepeat 1000000 x 8\n\
+                steady 524288\n";
+    std::fs::write(&trace, text).expect("a trace in the room");
+    let mut command = room.command(&[OsStr::new("replay"), trace.as_os_str(), library.as_os_str()]);
+    command.args(["--rule", "bounded-xthread-free", "--time", "20s"]);
+    let run = room.run(command);
+    assert!(
+        run.stdout.contains("WARN  bounded-xthread-free"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+}
+
+#[test]
+fn an_allocator_without_faults_does_not_grow_among_threads() {
+    let room = Room::new();
+    for name in ["odd/plain", "odd/quarantine"] {
+        let Some(library) = room.compile(name) else {
+            return;
+        };
+        for rule in [
+            "bounded-threads",
+            "bounded-xthread-free",
+            "bounded-concurrent",
+        ] {
+            let arguments = ["--rule", rule, "--phase", "threads", "--phase", "directed"];
+            let report = room.check_for(Duration::from_secs(60), &library, &arguments);
+            assert_eq!(report.verdict_of(rule), "pass", "{}", report.summary());
+        }
+    }
+}

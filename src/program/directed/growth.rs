@@ -6,6 +6,7 @@
 
 use super::script::{Kit, Script};
 use crate::program::op::{Call, Program};
+use crate::program::threads::Schedule;
 use crate::spec::RuleId;
 
 /// What the least of the process may rise by from part to part: counters of resident memory are off by about half as much.
@@ -15,7 +16,19 @@ const SAMPLES: u64 = 60;
 /// Crowds of one program, each measured when it is gone.
 const CROWDS: u64 = 40;
 
+/// Threads of one program that come and go.
+const SHORT_LIVES: u64 = 1200;
+/// Threads that are at work at once, and how often. Where the processor is wanted by others, each pause of theirs takes long.
+const AT_ONCE: u64 = 3;
+const MEETINGS: u64 = 80;
+
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    if kit.vocabulary.threads {
+        threads(out);
+        left_behind(out);
+        passed_on(out);
+        at_once(kit, out);
+    }
     steady(kit, out);
     sawtooth(kit, out);
     aligned(kit, out);
@@ -147,6 +160,81 @@ fn fifo(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.direct(Call::Steady, ALLOWED, 0);
         out.push(script.finish());
     }
+}
+
+/// Threads that each use as much as fills a cache of their own, and end.
+fn threads(out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::BoundedThreads);
+    script.thread(1);
+    for _ in 0..3 {
+        let blocks = [100, 1000, 3000, 30_000].map(|size| script.malloc(size));
+        script.free_all(&blocks);
+    }
+    used_again(&mut script, [120_000, 60_000, 60_000, 60_000, 60_000]);
+    script.join();
+    out.push(script.for_ever(SHORT_LIVES));
+}
+
+/// Threads that leave blocks, which are freed when they have ended.
+fn left_behind(out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::BoundedThreads);
+    script.thread(1);
+    let left = [200, 5000, 25_000, 60_000].map(|size| script.malloc(size));
+    used_again(&mut script, [60_000; 6]);
+    script.join();
+    script.free_all(&left);
+    out.push(script.for_ever(SHORT_LIVES));
+}
+
+/// One thread makes blocks and another frees them: in turns, so that what one has freed is there when the other makes more,
+/// and at once.
+fn passed_on(out: &mut Vec<Program>) {
+    for (sizes, count, times, schedule) in [
+        (&[20_000, 30_000][..], 12, 800, Schedule::InOrder),
+        (&[20_000, 30_000], 12, 400, Schedule::Free),
+        (&[1000, 700, 1000, 300], 48, 600, Schedule::InOrder),
+    ] {
+        let mut script = Script::new(RuleId::BoundedXthreadFree);
+        script.schedule(schedule);
+        let start = script.here();
+        let some = |count| sizes.iter().copied().cycle().take(count);
+        script.thread(1);
+        used_again(&mut script, some(2 * count));
+        let blocks: Vec<_> = some(count).map(|size| script.malloc(size)).collect();
+        script.thread(2);
+        script.free_all(&blocks);
+        script.join();
+        script.direct(Call::Sample, times / SAMPLES, 0);
+        script.repeat_from(start, times);
+        script.direct(Call::Steady, ALLOWED, 0);
+        out.push(script.finish());
+    }
+}
+
+/// Blocks that a thread makes and frees itself, one after another: much is handed out, and little memory is used for it.
+/// What is lost beside them is not all that is freed, and so does not wait until more has been freed.
+fn used_again(script: &mut Script, sizes: impl IntoIterator<Item = u64>) {
+    for size in sizes {
+        let block = script.malloc(size);
+        script.free(block);
+    }
+}
+
+/// A few blocks, made and freed by threads that begin together. They are shaken, so that they meet on a single processor as
+/// well.
+fn at_once(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::BoundedConcurrent);
+    script.schedule(Schedule::Shaken(kit.seed % 1_000_000 + 1));
+    let start = script.here();
+    for number in 1..=AT_ONCE {
+        script.thread(number);
+        used_again(&mut script, [45_000, 60_000].into_iter().cycle().take(24));
+    }
+    script.join();
+    script.direct(Call::Sample, 1, 0);
+    script.repeat_from(start, MEETINGS);
+    script.direct(Call::Steady, ALLOWED, 0);
+    out.push(script.finish());
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Writing programs in code: every block made gets the next slot.
 
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
+use crate::program::threads::Schedule;
 use crate::program::vocabulary::Vocabulary;
 use crate::spec::RuleId;
 
@@ -112,6 +113,27 @@ impl Script {
     /// An operation without a block.
     pub fn direct(&mut self, call: Call, a: u64, b: u64) {
         self.push(call, NO_SLOT, a, b);
+    }
+
+    /// What follows is done by the thread of this number.
+    pub fn thread(&mut self, number: u64) {
+        self.direct(Call::Thread, number, 0);
+    }
+
+    /// What follows is done by the main thread, when the others have ended.
+    pub fn join(&mut self) {
+        self.direct(Call::Join, 0, 0);
+    }
+
+    /// What follows is done by a destructor of thread-specific data.
+    pub fn at_exit(&mut self) {
+        self.direct(Call::AtExit, 0, 0);
+    }
+
+    /// How the threads to come are let run.
+    pub fn schedule(&mut self, schedule: Schedule) {
+        let op = schedule.op();
+        self.direct(op.call, op.a, op.b);
     }
 
     pub fn sweep(&mut self) {

@@ -62,23 +62,6 @@ fn crowded(kit: &Kit<'_>, out: &mut Vec<Program>) {
 }
 
 impl Script {
-    fn thread(&mut self, number: u64) {
-        self.direct(Call::Thread, number, 0);
-    }
-
-    fn join(&mut self) {
-        self.direct(Call::Join, 0, 0);
-    }
-
-    fn at_exit(&mut self) {
-        self.direct(Call::AtExit, 0, 0);
-    }
-
-    fn schedule(&mut self, schedule: Schedule) {
-        let op = schedule.op();
-        self.direct(op.call, op.a, op.b);
-    }
-
     /// From here on threads pause between operations.
     fn shake(&mut self, kit: &Kit<'_>) {
         let number = self.here() as u64 + kit.seed.wrapping_mul(1000) % 1_000_000;

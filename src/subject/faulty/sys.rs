@@ -10,7 +10,7 @@ use std::ptr;
 pub(in crate::subject) const PAGE: usize = 4096;
 
 /// `len` zeroed bytes at a page boundary, or null. `len` is a positive number of whole pages.
-pub(super) fn map(len: usize) -> *mut u8 {
+pub(in crate::subject) fn map(len: usize) -> *mut u8 {
     keeping_errno(|| {
         // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory in use.
         let base = unsafe {

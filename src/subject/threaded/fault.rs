@@ -36,6 +36,20 @@ faults! {
         /// malloc crashes once the thread has given its cache back at its end
         CacheGoneCrashes = "cache-gone-crashes",
     }
+    BoundedThreads {
+        /// a thread keeps some of the blocks that it frees for itself, and they are lost when it ends
+        CacheLostAtExit = "cache-lost-at-exit",
+        /// each thread maps an arena before its first call, which is never unmapped
+        ArenaLostAtExit = "arena-lost-at-exit",
+    }
+    BoundedXthreadFree {
+        /// free loses a block that another thread has made
+        RemoteFreeLost = "remote-free-lost",
+    }
+    BoundedConcurrent {
+        /// free loses every third block that it is given when other threads have made calls since the thread's last one
+        ContendedFreeLost = "contended-free-lost",
+    }
     NoStaleSuccess {
         /// once a request has failed, malloc finds no memory for other threads
         FailureLeavesOthersNothing = "failure-leaves-others-nothing",
@@ -48,6 +62,8 @@ impl Fault {
         match self {
             // Of what was freed no size is known.
             Fault::ExitReclaims => &[RuleId::UsableGe],
+            // What a thread leaves when it ends is freed by another.
+            Fault::RemoteFreeLost => &[RuleId::BoundedThreads],
             _ => &[],
         }
     }

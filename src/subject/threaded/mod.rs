@@ -26,6 +26,11 @@ const LISTS: usize = 16;
 const LISTED: usize = LISTS * STEP + 1;
 /// The binary logarithm of the places for blocks that it is known of whose they are.
 const OWNERS: u32 = 22;
+/// Blocks that a thread keeps for itself at most, and bytes of the largest.
+const KEPT: usize = 16;
+const LARGEST_KEPT: usize = 32 << 10;
+/// Bytes of the arena of a thread.
+const ARENA: usize = 256 << 10;
 /// Requests from which on a realloc is a large one.
 const LARGE: usize = 128 << 10;
 
@@ -36,6 +41,8 @@ pub struct Threaded {
     thread: u64,
     /// Whether the thread has made a call before.
     called: bool,
+    /// Whether others have made calls since its last one.
+    met: bool,
     /// Whether it has given back what it had of its own.
     left: bool,
 }
@@ -46,6 +53,10 @@ struct Common {
     heap: Mutex<Heap>,
     lists: [List; LISTS],
     threads: AtomicU64,
+    /// The thread that made the last call.
+    caller: AtomicU64,
+    /// How often a thread has freed a block when others had made calls since its last one.
+    meetings: AtomicU64,
     /// Where a large block goes.
     target: AtomicPtr<u8>,
 }
@@ -55,7 +66,7 @@ struct Heap {
     beneath: Faulty,
     /// The thread that made each live block.
     owners: Table<u64>,
-    /// Blocks that were freed by others than their owners, by the owner.
+    /// Freed blocks that a thread will be given first, by the thread.
     returned: HashMap<u64, Vec<usize>>,
     gone: Vec<u64>,
     /// What threads have made that is to go with them.
@@ -73,6 +84,31 @@ impl Heap {
         let owner = self.owners.get(block.addr())?;
         self.owners.remove(block.addr());
         Some(owner)
+    }
+
+    /// The block put by last for a thread, if it has so many bytes.
+    fn returned_to(&mut self, thread: u64, size: usize) -> *mut u8 {
+        let Some(blocks) = self.returned.get_mut(&thread) else {
+            return ptr::null_mut();
+        };
+        let block = blocks.pop_if(|address| {
+            let block = ptr::with_exposed_provenance_mut::<u8>(*address);
+            // SAFETY: a block of the heap.
+            unsafe { self.beneath.malloc_usable_size(block) >= size }
+        });
+        block.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
+    }
+
+    /// Puts a block by for the thread that frees it, if there is room.
+    fn keep(&mut self, thread: u64, block: *mut u8) -> bool {
+        // SAFETY: a live block of the heap.
+        let usable = unsafe { self.beneath.malloc_usable_size(block) };
+        let kept = self.returned.entry(thread).or_default();
+        let has_room = kept.len() < KEPT && usable <= LARGEST_KEPT;
+        if has_room {
+            kept.push(block.expose_provenance());
+        }
+        has_room
     }
 }
 
@@ -96,10 +132,13 @@ impl Threaded {
                 }),
                 lists: [const { List::new() }; LISTS],
                 threads: AtomicU64::new(1),
+                caller: AtomicU64::new(0),
+                meetings: AtomicU64::new(0),
                 target: AtomicPtr::new(ptr::null_mut()),
             }),
             thread: 0,
             called: false,
+            met: false,
             left: false,
         }
     }
@@ -115,9 +154,19 @@ impl Threaded {
     /// Notes a call; `foreign` if it is one that takes a block.
     fn enter(&mut self, foreign: bool) {
         let first = !std::mem::replace(&mut self.called, true);
+        let last = self.common.caller.swap(self.thread, Relaxed);
+        self.met = !first && last != self.thread;
         if first && foreign && self.thread != 0 && self.has(Fault::ForeignFirstCrashes) {
             sys::crash();
         }
+        if first && self.has(Fault::ArenaLostAtExit) {
+            sys::map(ARENA);
+        }
+    }
+
+    /// Whether others have made calls since this thread's last one: one time in three of all that it is so.
+    fn meets_others(&self) -> bool {
+        self.met && self.common.meetings.fetch_add(1, Relaxed).is_multiple_of(3)
     }
 
     /// The block, entered as one of this thread's.
@@ -146,13 +195,9 @@ impl Threaded {
             return block;
         }
         let mut heap = self.heap();
-        let returned = heap.returned.get_mut(&self.thread).and_then(Vec::pop);
-        if let Some(address) = returned {
-            let block = ptr::with_exposed_provenance_mut::<u8>(address);
-            // SAFETY: a block of the heap.
-            if unsafe { heap.beneath.malloc_usable_size(block) } >= size {
-                return self.own(&mut heap, block);
-            }
+        let block = heap.returned_to(self.thread, size);
+        if !block.is_null() {
+            return self.own(&mut heap, block);
         }
         let block = list.pop(|| {});
         if block.is_null() {
@@ -195,6 +240,12 @@ impl Threaded {
         }
         let mut heap = self.heap();
         let owner = heap.disown(block).unwrap_or(self.thread);
+        let contended = self.has(Fault::ContendedFreeLost) && self.meets_others();
+        let lost = self.has(Fault::RemoteFreeLost) && owner != self.thread;
+        if contended || lost || (self.has(Fault::CacheLostAtExit) && heap.keep(self.thread, block))
+        {
+            return;
+        }
         if self.has(Fault::OwnerGoneCrashes) && heap.gone.contains(&owner) {
             sys::crash();
         }
@@ -398,6 +449,7 @@ impl Subject for Threaded {
             common: self.common.clone(),
             thread: self.common.threads.fetch_add(1, Relaxed),
             called: false,
+            met: false,
             left: false,
         })
     }
