@@ -5,7 +5,6 @@
 
 use super::op::{Call, NO_SLOT, Op, Program};
 use super::threads::{Schedule, whose};
-use super::under::{Condition, Under};
 use crate::spec::RuleId;
 
 /// The rules about growth that only threads show.
@@ -34,17 +33,6 @@ impl Program {
     fn is_at_once(&self) -> bool {
         let in_order = self.ops.iter().filter_map(Schedule::of).next() == Some(Schedule::InOrder);
         self.is_among_threads() || (self.threads() > 1 && !in_order)
-    }
-
-    /// What the program does with one thread, and without others beside it.
-    #[must_use]
-    pub fn with_one_thread(&self) -> Program {
-        let is_others =
-            |op: &Op| Under::of(op).is_some_and(|it| it.condition == Condition::Threads);
-        let mut program = self.without_threads();
-        program.ops.retain(|op| !is_others(op));
-        program.legalise();
-        program
     }
 
     /// The same threads, each of which frees and resizes what it has made while it lives; `None` if they do that already.
@@ -146,11 +134,5 @@ mod tests {
         );
         assert_eq!(kept, expected);
         assert_eq!(kept.without_handing_over(), None);
-    }
-
-    #[test]
-    fn one_thread_has_no_others_beside_it() {
-        let among = program("p0 = malloc 1\nunder threads 2\nthread 1\nfree p0\njoin");
-        assert_eq!(among.with_one_thread(), program("p0 = malloc 1\nfree p0"));
     }
 }

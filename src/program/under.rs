@@ -179,6 +179,17 @@ impl Program {
             .any(|condition| condition == Condition::Threads)
     }
 
+    /// The program with nobody at work beside it.
+    #[must_use]
+    pub fn without_others(&self) -> Program {
+        let mut program = self.clone();
+        program
+            .ops
+            .retain(|op| Under::of(op).is_none_or(|under| under.condition != Condition::Threads));
+        program.legalise();
+        program
+    }
+
     /// Whether it runs in a constructor.
     pub fn is_in_constructor(&self) -> bool {
         let under = self.ops.first().and_then(Under::of);

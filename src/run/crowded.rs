@@ -42,7 +42,7 @@ pub(super) fn investigate(
         patience: patience(seat, &finding),
         close: CLOSE,
     };
-    if let Some(case) = hunt.case_alone(seat, item, without_others(&item.program))? {
+    if let Some(case) = hunt.case_alone(seat, item, item.program.without_others())? {
         return Ok(case);
     }
     let mut best = Sighting {
@@ -76,13 +76,6 @@ pub(super) fn investigate(
         shown = Some(counted);
     }
     Ok(best.into_case(item, reproduced, shown))
-}
-
-/// The program with nobody at work beside it.
-fn without_others(program: &Program) -> Program {
-    without(program, |op| {
-        Under::of(op).is_some_and(|under| under.condition == Condition::Threads)
-    })
 }
 
 /// The program with all that children do done by their parent, and without other programs that are started.
@@ -121,7 +114,7 @@ mod tests {
             "under signals 100\nunder threads 3\np0 = malloc 100\nfork\nfree p0\nwait\nfree p0",
         );
         assert_eq!(
-            without_others(&all),
+            all.without_others(),
             program("under signals 100\np0 = malloc 100\nfork\nfree p0\nwait\nfree p0")
         );
         let shared = without_forks(&all);
@@ -137,7 +130,7 @@ mod tests {
     #[test]
     fn a_program_of_which_nothing_can_be_taken_away_stays() {
         let alone = program("p0 = malloc 100\nfree p0");
-        assert_eq!(without_others(&alone), alone);
+        assert_eq!(alone.without_others(), alone);
         assert_eq!(without_forks(&alone), alone);
     }
 

@@ -439,7 +439,7 @@ impl Hunt {
     /// the smallest program looks like.
     fn part_threads(&mut self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
         let plainer: [fn(&Program) -> Option<Program>; 3] = [
-            |program| Some(program.with_one_thread()),
+            |program| Some(program.without_threads().without_others()),
             Program::without_handing_over,
             |program| program.has_threads().then(|| program.in_order()),
         ];
