@@ -192,7 +192,7 @@ fn passed_on(out: &mut Vec<Program>) {
     for (sizes, count, times, schedule) in [
         (&[20_000, 30_000][..], 12, 800, Schedule::InOrder),
         (&[20_000, 30_000], 12, 400, Schedule::Free),
-        (&[1000, 700, 1000, 300], 48, 600, Schedule::InOrder),
+        (&[1000, 700, 1000, 300], 48, 480, Schedule::InOrder),
     ] {
         let mut script = Script::new(RuleId::BoundedXthreadFree);
         script.schedule(schedule);
