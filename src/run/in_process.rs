@@ -3,10 +3,10 @@
 //! For a fuzzer, which wants tens of thousands of programs a second and catches a death itself. A subject that ruins
 //! the process ruins the harness: what is to survive that goes to a worker.
 
-use super::check::{chosen_rules, profile, vocabulary};
 use super::launch::{self, Located};
 use super::learn::Learned;
 use super::protocol::Found;
+use super::scope::{chosen_rules, profile, vocabulary};
 use super::{CheckError, CheckOptions, Ending, Executor, Names, SubjectSpec, resolve};
 use crate::program::{Program, Vocabulary};
 use crate::pymalloc::Geometry;

@@ -17,6 +17,7 @@ mod learn;
 mod library;
 mod misuse;
 mod mutants;
+mod obstacles;
 mod options;
 #[cfg(feature = "cli")]
 mod pace;
@@ -31,11 +32,13 @@ mod protocol;
 pub(crate) mod python;
 mod races;
 mod resolve;
+mod scope;
 mod shared;
 mod strays;
 mod supervisor;
 mod threads;
 pub mod verdict;
+mod whole;
 pub mod worker;
 
 pub use check::{check, plain_vocabulary, replay};

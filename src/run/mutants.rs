@@ -1,10 +1,10 @@
 //! The checker checked: every mutant must be found, by the check of its own rule and by no other.
 
 use super::campaign::{self, Budget, Campaign};
-use super::check::{chosen_vocabulary, usual_profile};
 use super::followers::drop_followers;
 use super::learn::Learned;
 use super::plan::Plan;
+use super::scope::{chosen_vocabulary, usual_profile};
 use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
 use crate::shadow::Case;
 use crate::spec::{Catalogue, RuleId};
