@@ -2,6 +2,7 @@
 
 use super::followers::is_as_without;
 use super::investigate;
+use super::kind::{cause, harms};
 use super::launch::{self, Launched};
 use super::learn::Learned;
 use super::phase::{Phase, PhaseShare};
@@ -149,30 +150,11 @@ impl Known {
     }
 }
 
-/// What tells two findings of one rule apart: for rules about arguments and errors the entry point, each having a path
-/// of its own to fail on; for all others nothing.
-pub(super) fn cause(rule: RuleId, call: Option<Call>) -> Call {
-    let by_entry_point = matches!(
-        rule,
-        RuleId::MallocErrno
-            | RuleId::MemalignErrno
-            | RuleId::ErrnoNeverZeroed
-            | RuleId::FreeErrnoExt
-            | RuleId::HugeMustFail
-            | RuleId::PtrdiffMax
-            | RuleId::OomReturnsNull
-            | RuleId::FirstCallAny
-            | RuleId::CxxNewThrows
-            | RuleId::CxxNothrowNull
-    );
-    call.filter(|_| by_entry_point).unwrap_or(Call::Sweep)
-}
-
 /// The rules to check in runs of a program. Harm that threads do is seen by the rules about blocks, whether or not those
 /// are asked about.
 pub(super) fn rules_for(program: &Program, rules: RuleSet) -> RuleSet {
     match program.has_threads() {
-        true => rules.iter().chain(investigate::harms().iter()).collect(),
+        true => rules.iter().chain(harms().iter()).collect(),
         false => rules,
     }
 }

@@ -4,7 +4,8 @@
 
 use super::CheckError;
 use super::campaign::Seat;
-use super::investigate::{Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
+use super::investigate::{Hunt, LEAST, PATIENCE, SHARE, Sighting};
+use super::kind::Kind;
 use super::plan::Item;
 use super::races::{CLOSE, is_hang, patience};
 use crate::program::{Call, Condition, Op, Program, Under};

@@ -1,18 +1,18 @@
 //! From a finding to a case: the smallest program that shows it, and the rule that it then proves broken.
 
 use super::CheckError;
-use super::campaign::{Seat, cause, rules_for};
+use super::campaign::{Seat, rules_for};
 use super::crowded;
+use super::kind::{Kind, is_damage, plain};
 use super::plan::Item;
 use super::process;
 use super::races;
 use super::supervisor::Run;
-use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
+use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
 };
-use crate::spec::{RuleId, RuleSet};
-use std::mem::{Discriminant, discriminant};
+use crate::spec::RuleId;
 use std::time::{Duration, Instant};
 
 /// Time to shrink one finding, at most this share of the check's.
@@ -35,38 +35,6 @@ const REAL: u64 = 64 << 40;
 /// Programs of more operations than this are looked at closely only once they have shrunk.
 const CLOSE: u64 = 10_000;
 
-/// What kind of finding a candidate must give for it to be the same one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Any overlap: which rule it breaks depends on what the program needs to show it.
-    Overlap,
-    /// Any damage to a block, before it is known which operation did it.
-    Damage,
-    /// Any byte of a calloc that is not zero.
-    Dirt,
-    /// Death in a call of this kind, for the same reason.
-    Death(Call),
-    /// Evidence of this form, at this moment if it is a death, in or after this call: it was laid to circumstances, which may
-    /// turn out to have no part in it.
-    Laid(Discriminant<Evidence>, Option<Moment>, Option<Call>),
-    /// Any harm that threads do to one another: it shows now in one way, now in another. Only that a call hangs, or that
-    /// none does, stays as it is.
-    Harm { hangs: bool },
-    /// Any growth, before it is known what threads have to do with it; then that of one rule.
-    Growth(Option<RuleId>),
-    /// This very rule, broken by this call if that tells two causes apart.
-    Rule(RuleId, Call),
-}
-
-/// A free that is told more may die for what it is told, or as the plain one does.
-fn plain(call: Call) -> Call {
-    match call.operator() {
-        Some(form) if form.deletes => form.plain_delete(),
-        None if matches!(call, Call::FreeSized | Call::FreeAlignedSized) => Call::Free,
-        _ => call,
-    }
-}
-
 /// The program with plain frees in the place of those that are told the size; `None` if it has none.
 fn untold(program: &Program) -> Option<Program> {
     let told = |op: &Op| {
@@ -81,144 +49,6 @@ fn untold(program: &Program) -> Option<Program> {
         }
         plain_one
     })
-}
-
-const OVERLAPS: &[RuleId] = &[
-    RuleId::Disjoint,
-    RuleId::DistinctNonzero,
-    RuleId::ReallocFailKeeps,
-    RuleId::ReallocOldDead,
-    RuleId::MallocZeroChoice,
-    RuleId::CallocZeroSize,
-    RuleId::AlignedZeroSize,
-    RuleId::PmaZeroSize,
-    RuleId::ZeroMallocDistinct,
-    RuleId::CxxNewZero,
-    RuleId::UsableDisjoint,
-    RuleId::CrossUpFail,
-    RuleId::FreeSizedEquiv,
-    RuleId::FreeAlignedSizedEquiv,
-    RuleId::CxxSizedEquiv,
-];
-const DIRT: &[RuleId] = &[
-    RuleId::CallocZero,
-    RuleId::CallocZeroAfterOom,
-    RuleId::CallocArgsSym,
-];
-const DAMAGES: &[RuleId] = &[
-    RuleId::ContentStable,
-    RuleId::ReallocContent,
-    RuleId::ReallocBounds,
-    RuleId::ReallocFailKeeps,
-    RuleId::UsableWritable,
-    RuleId::CrossUpFail,
-    RuleId::FreeSizedEquiv,
-    RuleId::FreeAlignedSizedEquiv,
-    RuleId::CxxSizedEquiv,
-];
-
-const GROWTH: &[RuleId] = &[
-    RuleId::FreeMakesAvailable,
-    RuleId::ReallocOldDead,
-    RuleId::BoundedSteady,
-    RuleId::BoundedSawtooth,
-    RuleId::BoundedAligned,
-    RuleId::BoundedRealloc,
-    RuleId::BoundedFifo,
-    RuleId::BoundedThreads,
-    RuleId::BoundedXthreadFree,
-    RuleId::BoundedConcurrent,
-];
-
-/// The rules by which harm is seen.
-pub(super) fn harms() -> RuleSet {
-    let all = [OVERLAPS, DIRT, DAMAGES, &[RuleId::AllocNonnullUsable]];
-    all.into_iter().flatten().copied().collect()
-}
-
-impl Kind {
-    pub(super) fn of(finding: &Finding, program: &Program) -> Kind {
-        let call = program.ops.get(finding.op_index).map(|op| op.call);
-        match (&finding.evidence, call) {
-            (Evidence::Overlap { .. }, _) => Kind::Overlap,
-            (Evidence::NotZero { .. }, Some(Call::Calloc)) => Kind::Dirt,
-            (Evidence::Climb { .. }, _) if program.has_threads() || program.is_among_threads() => {
-                Kind::Growth(None)
-            }
-            // Circumstances may turn out to have no part in it, nor in what is laid to them below.
-            (Evidence::Contents { .. }, _) if Condition::RULES.contains(&finding.rule) => {
-                Kind::Damage
-            }
-            (
-                Evidence::Died {
-                    moment: Moment::Call,
-                    ..
-                },
-                Some(call),
-            ) => Kind::Death(plain(call)),
-            (Evidence::Died { .. } | Evidence::BadAddress { .. } | Evidence::Foreign { .. }, _)
-                if Condition::RULES.contains(&finding.rule) =>
-            {
-                Kind::laid(finding, call.map(plain))
-            }
-            _ => Kind::Rule(finding.rule, cause(finding.rule, call)),
-        }
-    }
-
-    fn laid(finding: &Finding, call: Option<Call>) -> Kind {
-        let moment = match finding.evidence {
-            Evidence::Died { moment, .. } => Some(moment),
-            _ => None,
-        };
-        Kind::Laid(discriminant(&finding.evidence), moment, call)
-    }
-
-    /// The rules to check while looking for it.
-    fn rules(self, all: RuleSet) -> RuleSet {
-        /// What every profile has: what is laid to circumstances may turn out to be one of them.
-        const ORDINARY: &[RuleId] = &[
-            RuleId::AllocNonnullUsable,
-            RuleId::Disjoint,
-            RuleId::DistinctNonzero,
-            RuleId::ContentStable,
-            RuleId::ReallocContent,
-            RuleId::CallocZero,
-        ];
-        let own;
-        let wanted = match self {
-            Kind::Overlap => OVERLAPS,
-            Kind::Damage => DAMAGES,
-            Kind::Dirt => DIRT,
-            Kind::Growth(_) => GROWTH,
-            // A death shows itself whatever is checked.
-            Kind::Death(_) | Kind::Laid(..) => &[],
-            // Whichever rule it breaks, that it shows is what counts.
-            Kind::Harm { .. } => return harms(),
-            Kind::Rule(rule, _) => {
-                own = [rule];
-                &own
-            }
-        };
-        let special = || {
-            Condition::RULES
-                .into_iter()
-                .filter(|&rule| all.contains(rule))
-        };
-        let ordinary = match self {
-            Kind::Overlap | Kind::Dirt | Kind::Damage | Kind::Laid(..)
-                if special().next().is_some() =>
-            {
-                ORDINARY
-            }
-            _ => &[],
-        };
-        let wanted = wanted.iter().copied().filter(|&rule| all.contains(rule));
-        let special = special().filter(|_| !ordinary.is_empty());
-        wanted
-            .chain(ordinary.iter().copied())
-            .chain(special)
-            .collect()
-    }
 }
 
 /// Makes a case of a finding.
@@ -344,10 +174,6 @@ fn heaviest(program: &Program) -> u64 {
     bytes.max().unwrap_or(0)
 }
 
-fn is_damage(finding: &Finding) -> bool {
-    matches!(finding.evidence, Evidence::Contents { .. })
-}
-
 /// A program and the finding it gave.
 pub(super) struct Sighting {
     pub program: Program,
@@ -397,7 +223,7 @@ impl Hunt {
     fn pin_down(&mut self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<bool, CheckError> {
         let patience = seat.patience();
         let (found, run) = self.attempt(seat, &best.program, true, patience)?;
-        let Some(finding) = found.filter(|found| self.is_it(found, &best.program)) else {
+        let Some(finding) = found.filter(|found| self.kind.is_it(found, &best.program)) else {
             return Ok(false);
         };
         if !is_damage(&finding) || self.is_close(&best.program) {
@@ -414,24 +240,6 @@ impl Hunt {
     /// Whether a program is short enough to be looked at closely.
     fn is_close(&self, program: &Program) -> bool {
         program.steps() <= self.close
-    }
-
-    pub(super) fn is_it(&self, finding: &Finding, program: &Program) -> bool {
-        match self.kind {
-            Kind::Damage => is_damage(finding),
-            Kind::Growth(rule) => {
-                matches!(finding.evidence, Evidence::Climb { .. })
-                    && rule.is_none_or(|rule| finding.rule == rule)
-            }
-            Kind::Harm { hangs } => finding.evidence.is_harm() && races::is_hang(finding) == hangs,
-            kind @ Kind::Laid(..) => {
-                let call = program.ops.get(finding.op_index).map(|op| plain(op.call));
-                Kind::laid(finding, call) == kind
-            }
-            // Among threads what is slow is no sign of what kills.
-            Kind::Death(_) if program.has_threads() && races::is_hang(finding) => false,
-            kind => Kind::of(finding, program) == kind,
-        }
     }
 
     /// What grows as well in one thread, or if blocks stay where they were made, or if one thing happens after another, is
@@ -495,7 +303,7 @@ impl Hunt {
         }
         let (found, run) = self.attempt(seat, &candidate, true, self.patience)?;
         match found {
-            Some(finding) if self.is_it(&finding, &candidate) => {
+            Some(finding) if self.kind.is_it(&finding, &candidate) => {
                 *best = Sighting {
                     program: candidate,
                     finding,
@@ -549,7 +357,7 @@ impl Hunt {
             return Ok(());
         }
         let (found, _) = self.attempt(seat, &best.program, true, seat.patience())?;
-        if !found.is_some_and(|found| self.is_it(&found, &best.program)) {
+        if !found.is_some_and(|found| self.kind.is_it(&found, &best.program)) {
             *best = pinned;
         }
         Ok(())
@@ -587,7 +395,9 @@ impl Hunt {
         loop {
             tries -= 1;
             let (found, run) = self.attempt_once(seat, program, stores, patience)?;
-            let shows = found.as_ref().is_some_and(|it| self.is_it(it, program));
+            let shows = found
+                .as_ref()
+                .is_some_and(|it| self.kind.is_it(it, program));
             if shows || tries == 0 || Instant::now() >= self.until {
                 return Ok((found, run));
             }

@@ -12,6 +12,7 @@ mod followers;
 mod in_process;
 mod intercept;
 mod investigate;
+mod kind;
 mod launch;
 mod learn;
 mod library;

@@ -6,7 +6,8 @@
 
 use super::CheckError;
 use super::campaign::Seat;
-use super::investigate::{self, Hunt, Kind, LEAST, PATIENCE, SHARE, Sighting};
+use super::investigate::{self, Hunt, LEAST, PATIENCE, SHARE, Sighting};
+use super::kind::Kind;
 use super::plan::Item;
 use crate::program::{Call, Op, Program};
 use crate::shadow::{Case, Death, Evidence, Finding, Moment, Shown, attribute_threads};
@@ -204,7 +205,7 @@ impl Hunt {
         program: &Program,
     ) -> Result<Option<Finding>, CheckError> {
         let (found, _) = self.attempt(seat, program, true, self.patience)?;
-        Ok(found.filter(|found| self.is_it(found, program)))
+        Ok(found.filter(|found| self.kind.is_it(found, program)))
     }
 
     /// In how many runs the program shows it, of as many as there is time for: once at least, and a few times more if that
@@ -327,20 +328,12 @@ mod tests {
             },
             Moment::Call,
         );
-        let hunt = |kind| Hunt {
-            once: false,
-            kind,
-            until: Instant::now(),
-            tries: 1,
-            patience: PATIENCE,
-            close: CLOSE,
-        };
         for (harm, shows) in [(&hang, [true, false]), (&crash, [false, true])] {
             let hangs = is_hang(harm);
             let before = Kind::Harm { hangs };
             let kind = kind_in_order(harm, &program, before);
             for kind in [before, kind] {
-                let shown = [&hang, &crash].map(|it| hunt(kind).is_it(it, &program));
+                let shown = [&hang, &crash].map(|it| kind.is_it(it, &program));
                 assert_eq!(shown, shows, "{harm:?}");
             }
         }
