@@ -24,6 +24,9 @@ const GRACE: u32 = 4;
 /// that one, too, may want for the processor.
 const HELPED: u32 = 3;
 
+/// How long a worker may take to notice that its child is gone.
+const PARTING: Duration = Duration::from_secs(5);
+
 /// How long to wait for a worker.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
@@ -148,15 +151,17 @@ impl Worker {
     }
 
     /// Ends the process at work; the worker goes on if that was its child.
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         let victim = self.at_work();
         // SAFETY: the worker, or a descendant of it, as was just looked up.
         unsafe { libc::kill(victim, libc::SIGKILL) };
         let gone = Instant::now();
-        while victim != self.process.id() as i32
-            && !self.shared.wait_done(GLANCE)
-            && gone.elapsed() < Duration::from_secs(5)
-        {}
+        while victim != self.process.id() as i32 && gone.elapsed() < PARTING {
+            if self.shared.wait_done(GLANCE) {
+                return;
+            }
+        }
+        self.end();
     }
 }
 

@@ -349,6 +349,19 @@ impl Worker {
         status
     }
 
+    /// Ends the worker with all of its group, and waits until it is gone: who has been killed lives on for a while, and would
+    /// take an order along.
+    pub(super) fn end(&mut self) {
+        if self.reaped {
+            return;
+        }
+        // SAFETY: the worker made itself the leader of a group of its number, which is nobody else's before it is waited
+        // for.
+        unsafe { libc::kill(-(self.process.id() as i32), libc::SIGKILL) };
+        let _ = self.process.kill();
+        self.reaped = self.process.wait().is_ok();
+    }
+
     /// Changes how long a call may take before it counts as hanging, and when a program is stopped even inside one.
     pub fn set_limits(&mut self, patience: Duration, last: u64) {
         self.patience = patience;
@@ -446,14 +459,31 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let process = self.process.id() as i32;
-        if !self.reaped {
-            // SAFETY: the worker made itself the leader of a group of its number, which is nobody else's before it is
-            // waited for.
-            unsafe { libc::kill(-process, libc::SIGKILL) };
-            let _ = self.process.kill();
-            let _ = self.process.wait();
+        self.end();
+        strays::end_those_of(self.process.id() as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_was_killed_takes_no_other_order() {
+        for _ in 0..20 {
+            let process = Command::new("sleep").arg("60").spawn();
+            let mut worker = Worker {
+                process: process.expect("a process"),
+                reaped: false,
+                shared: Shared::create().expect("memory to share"),
+                output: memory_file().expect("a file in memory"),
+                early: String::new(),
+                patience: LOADING,
+                last: u64::MAX,
+            };
+            assert!(worker.is_alive());
+            worker.kill();
+            assert!(!worker.is_alive(), "it would take the order along");
         }
-        strays::end_those_of(process);
     }
 }
