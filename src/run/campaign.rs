@@ -13,7 +13,8 @@ use super::supervisor::{End, Launch, Run, Worker};
 use super::{CheckError, Progress};
 use crate::program::{Call, Condition, Program};
 use crate::shadow::{
-    Case, Conduct, Evidence, Finding, Ledger, Muted, attribute_death, is_about_threads, provisional,
+    Case, Conduct, Death, Evidence, Finding, Ledger, Moment, Muted, attribute_death,
+    is_about_threads, is_killed, provisional,
 };
 use crate::spec::{RuleId, RuleSet};
 use std::sync::Mutex;
@@ -95,6 +96,8 @@ struct Known {
     finished: Vec<RuleId>,
     cases: Vec<(usize, Case)>,
     beside: Vec<Case>,
+    /// Runs that something outside had a hand in.
+    disturbed: u64,
     error: Option<CheckError>,
 }
 
@@ -171,6 +174,8 @@ pub struct Outcome {
     pub beside: Vec<Case>,
     /// The rules about threads whose programs show first that another rule is broken, each with that.
     pub given_up: Vec<(RuleId, RuleId)>,
+    /// Runs that ended in a way that is not the subject's doing, see [`is_disturbed`].
+    pub disturbed: u64,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
     /// What each phase had, of those that had anything.
@@ -205,6 +210,7 @@ impl<'a> Campaign<'a> {
                 attempts: Vec::new(),
                 cases: Vec::new(),
                 beside: Vec::new(),
+                disturbed: 0,
                 finished: Vec::new(),
                 error: None,
             }),
@@ -275,6 +281,7 @@ impl<'a> Campaign<'a> {
             cut_short: self.cut_short.into_inner(),
             cases: known.cases.into_iter().map(|(_, case)| case).collect(),
             beside: known.beside,
+            disturbed: known.disturbed,
             given_up,
         })
     }
@@ -378,6 +385,11 @@ impl<'a> Campaign<'a> {
         let Ok(mut known) = self.known.lock() else {
             return;
         };
+        if is_disturbed(&case) {
+            known.disturbed += 1;
+            known.unmute(raw.0, raw.1);
+            return;
+        }
         let rule = case.finding.rule;
         let call = cause(rule, case.op().map(|op| op.call));
         let as_without = is_as_without(raw.0, &case);
@@ -408,6 +420,19 @@ impl<'a> Campaign<'a> {
             Some(_) => {}
         }
     }
+}
+
+/// Whether the process was killed, or stood still while nothing of the subject was running, and did not do so again: a
+/// machine that is short of memory or of time may do that to it.
+fn is_disturbed(case: &Case) -> bool {
+    let Evidence::Died { death, moment, .. } = case.finding.evidence else {
+        return false;
+    };
+    let stood_still = matches!(death, Death::Hang { .. })
+        && matches!(moment, Moment::Idle | Moment::Touch | Moment::Verify)
+        && !case.program.has_threads()
+        && !case.program.is_among_threads();
+    !case.reproduced && (is_killed(death) || stood_still)
 }
 
 /// A thread's worker, started again whenever it is lost.
@@ -685,4 +710,49 @@ pub fn learn(launched: &mut Launched, time: Duration) -> Result<Learned, CheckEr
         launched.worker = worker;
     }
     Ok(learned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Op;
+
+    #[test]
+    fn what_comes_from_outside_once_is_not_laid_to_the_subject() {
+        let is = |death, moment, reproduced, first: Op| {
+            is_disturbed(&Case {
+                finding: Finding {
+                    rule: RuleId::CallReturns,
+                    op_index: 0,
+                    evidence: Evidence::Died {
+                        death,
+                        moment,
+                        said: String::new(),
+                    },
+                },
+                program: Program {
+                    rule: None,
+                    ops: vec![first],
+                },
+                outcomes: Vec::new(),
+                live: Vec::new(),
+                phase: String::new(),
+                reproduced,
+                shown: None,
+            })
+        };
+        let call = Op::new(Call::Malloc, 0, 100, 0);
+        let thread = Op::new(Call::Thread, crate::program::NO_SLOT, 1, 0);
+        let signal = |signal| Death::Signal {
+            signal,
+            address: None,
+        };
+        let (hang, killed) = (Death::Hang { millis: 1 }, signal(libc::SIGKILL));
+        assert!(is(killed, Moment::Call, false, call));
+        assert!(is(hang, Moment::Verify, false, call));
+        assert!(!is(killed, Moment::Call, true, call), "it does so again");
+        assert!(!is(hang, Moment::Call, false, call), "in the subject");
+        assert!(!is(hang, Moment::Idle, false, thread), "one of them is");
+        assert!(!is(signal(libc::SIGSEGV), Moment::Verify, false, call));
+    }
 }

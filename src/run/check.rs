@@ -207,6 +207,7 @@ fn finish(
         workers,
         mut cases,
         beside,
+        disturbed,
         mut given_up,
         cut_short,
         phases,
@@ -224,6 +225,16 @@ fn finish(
     if cut_short && plan.is_given() {
         info.notes
             .push("the program was cut short: give it more time with --time".into());
+    }
+    if disturbed > 0 {
+        info.notes.push(format!(
+            "{} ended by a signal from outside or stood still outside every call, and not again: nothing is laid to the \
+             subject for that",
+            match disturbed {
+                1 => "a run was".to_owned(),
+                _ => format!("{disturbed} runs were"),
+            }
+        ));
     }
     let failures = failures(totals.interception());
     info.notes
