@@ -3,14 +3,14 @@
 
 use super::evidence;
 use super::words::thousands;
-use crate::program::{NO_SLOT, Slot};
+use crate::program::{Call, NO_SLOT, Slot};
 use crate::shadow::{Case, Evidence};
 use std::collections::BTreeSet;
 
 /// Programs of at most this many operations are shown whole.
 const WHOLE: usize = 16;
 /// Of longer ones, so many operations are shown from the start, up to the guilty one, after it, and of those before it
-/// that work on the slots in question.
+/// that work on the slots in question, or that say what fails.
 const HEAD: usize = 4;
 const BEFORE: usize = 6;
 const AFTER: usize = 2;
@@ -85,6 +85,20 @@ fn shown(case: &Case) -> BTreeSet<usize> {
         (0..guilty)
             .rev()
             .filter(|&index| related.contains(&case.program.ops[index].slot))
+            .take(RELATED),
+    );
+    // Under which circumstances the guilty one was made.
+    let is_circumstance = |call: Call| {
+        use Call::{FailArena, FailRaw, FailSyscall, Limit, ShiftArena, Under};
+        matches!(
+            call,
+            FailSyscall | FailRaw | FailArena | ShiftArena | Limit | Under
+        )
+    };
+    shown.extend(
+        (0..guilty)
+            .rev()
+            .filter(|&index| is_circumstance(case.program.ops[index].call))
             .take(RELATED),
     );
     // A single operation left out would take as much room as its elision.

@@ -58,6 +58,7 @@ pub fn case(rule: RuleId, ops: &[Op], outcomes: &[Outcome], evidence: Evidence) 
 /// A call that gave this value.
 pub fn gave(value: u64) -> Outcome {
     Outcome {
+        made: true,
         value,
         ..Outcome::default()
     }
@@ -66,6 +67,7 @@ pub fn gave(value: u64) -> Outcome {
 /// A call that failed with this `errno`.
 pub fn failed(errno: i32) -> Outcome {
     Outcome {
+        made: true,
         errno: Some(errno),
         ..Outcome::default()
     }

@@ -65,10 +65,7 @@ pub fn save(report: &Report<'_>, directory: &Path) -> Result<Vec<Saved>, SaveErr
         let mut c = None;
         let file = directory.join(format!("{stem}.c"));
         let rule = report.cited(case.finding.rule);
-        // What did not show again here would not elsewhere.
-        if case.reproduced
-            && let Some(text) = c_program(case, &report.result.subject, &rule, &file)
-        {
+        if let Some(text) = c_program(case, &report.result.subject, &rule, &file) {
             write(&file, &text)?;
             c = Some(file);
         }

@@ -283,6 +283,8 @@ pub struct Finding {
 /// What one operation gave, for the reader of a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
+    /// Whether the operation was made: not all of a program are when it ends early.
+    pub made: bool,
     /// The address or size returned; of `posix_memalign` the code unless that is 0, then the address.
     pub value: u64,
     /// `errno` after the call if it was changed.
@@ -347,10 +349,11 @@ impl Case {
         self.program.ops.get(self.finding.op_index)
     }
 
-    /// What the operation at `index` gave, if it is known: a child that came to its end has told nobody.
+    /// What the operation at `index` gave, if it was made and that is known: a child that came to its end has told nobody.
     pub fn outcome(&self, index: usize) -> Option<&Outcome> {
         let told =
             !self.program.is_in_child(index) || self.program.is_in_child(self.finding.op_index);
-        self.outcomes.get(index).filter(|_| told)
+        let outcome = self.outcomes.get(index).filter(|_| told);
+        outcome.filter(|outcome| outcome.made)
     }
 }

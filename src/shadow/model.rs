@@ -423,6 +423,7 @@ impl<'l> Shadow<'l> {
                 i64::from(reply.code).cast_unsigned()
             };
             self.outcomes[index] = Outcome {
+                made: true,
                 value,
                 errno,
                 thrown: reply.thrown.is_some(),

@@ -37,10 +37,10 @@ const WIDTH: usize = 96;
 /// The case as a C program that exits with status 1 if the break shows and with 0 if it does not.
 ///
 /// `file` is the path it will be stored at, for the commands in its head. `None` if the subject is not a C library,
-/// or the break cannot be seen from C.
+/// or the break cannot be seen from C, or did not show again: it would not elsewhere.
 pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> Option<String> {
     let in_c = !matches!(subject.kind, "reference" | "mutant" | "interpreter");
-    if !in_c {
+    if !in_c || !case.reproduced {
         return None;
     }
     if threads::has_threads(case) {
