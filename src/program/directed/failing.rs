@@ -92,7 +92,12 @@ fn many(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
         // Those for which there is no memory any more cost as many system calls each.
         _ => 250,
     };
-    for request in [Request::malloc(1000), Request::new(Call::Calloc, 1, 1000)] {
+    for (request, count) in [
+        (Request::malloc(1000), count),
+        (Request::new(Call::Calloc, 1, 1000), count),
+        // Each with an entry of its own in some table, which grows.
+        (Request::malloc(50_000), 200),
+    ] {
         let mut script = Script::new(afterwards(which));
         see_what_works(kit, &mut script);
         script.fail(Syscall::Any, which, 1);
@@ -106,7 +111,7 @@ fn many(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
 }
 
 /// Sizes of blocks and what they are to become.
-const RESIZES: [(u64, u64); 9] = [
+const RESIZES: [(u64, u64); 11] = [
     (100, 5000),
     (5000, 100_000),
     (100_000, 300_000),
@@ -116,6 +121,8 @@ const RESIZES: [(u64, u64); 9] = [
     (8 * MIB, MIB),
     (2 * MIB, 100),
     (300_000, 20_000),
+    (400_000, 250_000),
+    (1_200_000, 700_000),
 ];
 
 /// A block that cannot be resized is as it was.
@@ -133,6 +140,8 @@ fn resizes(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
         }
         script.pass();
         script.sweep();
+        let small = script.malloc(100);
+        script.free(small);
         let others = script.mallocs(6, from);
         script.sweep();
         script.realloc(block, 2 * from);

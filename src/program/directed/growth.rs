@@ -162,15 +162,23 @@ fn fifo(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
 }
 
-/// Threads that each use as much as fills a cache of their own, and end.
+/// Threads that each use as much as fills a cache of their own, and end; and use memory once more when that may be gone, in
+/// a second round of destructors.
 fn threads(out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::BoundedThreads);
     script.thread(1);
+    let kept = script.malloc(100);
     for _ in 0..3 {
         let blocks = [100, 1000, 3000, 30_000].map(|size| script.malloc(size));
         script.free_all(&blocks);
     }
     used_again(&mut script, [120_000, 60_000, 60_000, 60_000, 60_000]);
+    script.at_exit();
+    script.free(kept);
+    let more = script.malloc(100);
+    script.at_exit();
+    script.free(more);
+    used_again(&mut script, [200]);
     script.join();
     out.push(script.for_ever(SHORT_LIVES));
 }

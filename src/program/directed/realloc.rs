@@ -29,6 +29,23 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     in_place(kit, out);
     roundtrip(kit, out);
     over_and_over(out);
+    very_large(kit, out);
+}
+
+/// Sizes for which allocators that have one more way for the largest blocks have it.
+fn very_large(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    let (from, to) = (64 << 20, 160 << 20);
+    if !kit.affords(to) {
+        return;
+    }
+    let mut script = Script::new(RuleId::ReallocContent);
+    let block = script.malloc(100);
+    script.realloc(block, from);
+    script.realloc(block, to);
+    script.realloc(block, from + 1);
+    script.realloc(block, 100);
+    script.free(block);
+    out.push(script.finish());
 }
 
 fn of_null(out: &mut Vec<Program>) {

@@ -23,6 +23,8 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     crowded(kit, out);
     alike(kit, out);
     mixed(kit, out);
+    taken_again(out);
+    zeroed_beside(kit, out);
     reused(kit, out);
     foreign(kit, out);
     pipeline(kit, out);
@@ -129,6 +131,48 @@ fn mixed(kit: &Kit<'_>, out: &mut Vec<Program>) {
             out.push(script.finish());
         }
     }
+}
+
+/// Blocks that are freed and made again while others are in the middle of the same: so often, and without a pause, that
+/// steps of a few instructions meet.
+fn taken_again(out: &mut Vec<Program>) {
+    for (rule, size, times) in [
+        (RuleId::HappensBefore, 100, 25_000),
+        (RuleId::ThreadSafe, 3000, 8000),
+    ] {
+        let mut script = Script::new(rule);
+        for thread in 1..=4 {
+            script.thread(thread);
+            let start = script.here();
+            let (first, second) = (script.malloc(size), script.malloc(size));
+            script.free(first);
+            let again = script.malloc(size);
+            script.free(second);
+            script.free(again);
+            script.repeat_from(start, times);
+        }
+        script.join();
+        out.push(script.finish());
+    }
+}
+
+/// Zeroed blocks where others were, while other threads are given memory that nobody had.
+fn zeroed_beside(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    if !kit.has(Call::Calloc) {
+        return;
+    }
+    let mut script = Script::new(RuleId::HappensBefore);
+    script.thread(1);
+    let start = script.here();
+    let block = script.calloc(1, 64);
+    script.free(block);
+    script.repeat_from(start, 30_000);
+    for thread in 2..=3 {
+        script.thread(thread);
+        script.mallocs(3000, 32);
+    }
+    script.join();
+    out.push(script.finish());
 }
 
 /// Blocks that are freed here and made there.
@@ -278,6 +322,19 @@ fn resized(kit: &Kit<'_>, out: &mut Vec<Program>) {
             out.push(script.finish());
         }
     }
+    // There and back, from both ends.
+    let mut script = Script::new(RuleId::ConcurrentRealloc);
+    for (thread, sizes) in [(1, [100, 5000, 100]), (2, [5000, 100, 5000])] {
+        script.thread(thread);
+        let start = script.here();
+        let block = script.malloc(sizes[0]);
+        script.realloc(block, sizes[1]);
+        script.realloc(block, sizes[2]);
+        script.free(block);
+        script.repeat_from(start, 5000);
+    }
+    script.join();
+    out.push(script.finish());
 }
 
 /// Blocks of threads that have ended.
