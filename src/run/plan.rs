@@ -7,7 +7,6 @@ use super::campaign::Budget;
 use super::phase::Phase;
 use super::process;
 use crate::program::{Call, Failing, Op, Program, Vocabulary, Which, directed, vectors};
-use crate::shadow::is_about_threads;
 use crate::spec::{RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -352,8 +351,8 @@ fn random_cost(number: usize) -> u64 {
 }
 
 /// The first few items about each rule before the others, and of both the cheap ones first; of what is dear only the first.
-/// Of what is dear and about threads the first few all the same: what is done often there is what shows a race. The items come
-/// by cost.
+/// Of what is dear and has threads the first few all the same: what is done often there is what shows a race. The items come by
+/// cost.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     let mut seen = [(0, 0); RuleId::ALL.len() + 1];
     let mut turns: [Vec<Item>; 4] = Default::default();
@@ -365,7 +364,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         *of_dear += usize::from(dear);
         let late = match dear {
             false => *all > FIRST,
-            true if rule.is_some_and(is_about_threads) => *of_dear > FIRST,
+            true if item.program.has_threads() => *of_dear > FIRST,
             true => *all > 1,
         };
         turns[2 * usize::from(late) + usize::from(dear)].push(item);
