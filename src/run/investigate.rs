@@ -112,7 +112,8 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
             best.program = shorter;
         }
         if hunt.kind == Kind::Growth(None) {
-            hunt.until = shrinking.max(started + 3 * AGAIN);
+            let while_there_is_time = (started + 3 * AGAIN).min(seat.budget().latest());
+            hunt.until = shrinking.max(started + AGAIN).max(while_there_is_time);
             hunt.part_threads(seat, &mut best)?;
             hunt.until = shrinking;
         }

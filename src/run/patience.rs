@@ -24,8 +24,10 @@ const GRACE: u32 = 4;
 /// that one, too, may want for the processor.
 const HELPED: u32 = 3;
 
-/// How long a worker may take to notice that its child is gone.
-const PARTING: Duration = Duration::from_secs(5);
+/// How long a process may take to deal with the end of its child.
+const PARTING: Duration = Duration::from_secs(1);
+/// Processes below a worker that may have to be ended one after another.
+const GENERATIONS: u32 = 4;
 
 /// How long to wait for a worker.
 #[derive(Clone, Copy)]
@@ -150,14 +152,17 @@ impl Worker {
         at_work
     }
 
-    /// Ends the process at work; the worker goes on if that was its child.
+    /// Ends the process at work; the worker goes on if that was its child. Who waited for it may have something to tell, and
+    /// is ended in turn if that takes long.
     pub(super) fn kill(&mut self) {
-        let victim = self.at_work();
-        // SAFETY: the worker, or a descendant of it, as was just looked up.
-        unsafe { libc::kill(victim, libc::SIGKILL) };
-        let gone = Instant::now();
-        while victim != self.process.id() as i32 && gone.elapsed() < PARTING {
-            if self.shared.wait_done(GLANCE) {
+        for _ in 0..GENERATIONS {
+            let victim = self.at_work();
+            if victim == self.process.id() as i32 {
+                break;
+            }
+            // SAFETY: a descendant of the worker, as was just looked up.
+            unsafe { libc::kill(victim, libc::SIGKILL) };
+            if self.shared.wait_done(PARTING) {
                 return;
             }
         }

@@ -351,9 +351,9 @@ impl Case {
 
     /// What the operation at `index` gave, if it was made and that is known: a child that came to its end has told nobody.
     pub fn outcome(&self, index: usize) -> Option<&Outcome> {
+        let outcome = self.outcomes.get(index).filter(|outcome| outcome.made)?;
         let told =
             !self.program.is_in_child(index) || self.program.is_in_child(self.finding.op_index);
-        let outcome = self.outcomes.get(index).filter(|_| told);
-        outcome.filter(|outcome| outcome.made)
+        told.then_some(outcome)
     }
 }

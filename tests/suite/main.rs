@@ -1,13 +1,15 @@
 //! The program as its users run it, on allocators of every kind.
 //!
 //! `subjects/` holds the allocators as C sources, compiled on the fly: `odd` ones that are correct, `faulty` ones that
-//! break one rule each, `hostile` ones that fight the harness, `traps` in which a harness deceives itself, and what lies
-//! `beneath` an interpreter. One crate, so that it is linked once; `cargo test --test suite hostile` runs a part of it.
+//! break one rule each, `designs` that are sound or faulty as they are built, `hostile` ones that fight the harness, `traps`
+//! in which a harness deceives itself, and what lies `beneath` an interpreter. One crate, so that it is linked once;
+//! `cargo test --test suite hostile` runs a part of it.
 
 mod adversity;
 mod cli;
 mod deaths;
 mod debian;
+mod designs;
 mod entry_points;
 mod environment;
 mod faulty;
