@@ -59,10 +59,19 @@ designs! {
         has_slots_too_short: "ONE_CLASS" breaks "disjoint",
         forgets_when_its_table_cannot_grow: "TABLE_FULL" breaks "no-stale-success",
     }
-    thread_heaps {
-        returns_the_inside_of_a_block: "ALIGNED_REMOTE" breaks "xthread-free",
-    }
+    thread_heaps {}
     lock_free {}
+}
+
+/// Which of the rules about threads is told depends on what is met first.
+#[test]
+fn the_inside_of_a_block_comes_back_from_another_thread() {
+    let room = Room::new();
+    if let Some(library) = design(&room, "thread_heaps", Some("ALIGNED_REMOTE")) {
+        let report = room.check_for(ENOUGH, &library, &[]);
+        let broken = ["thread-safe", "xthread-free"].map(|rule| report.verdict_of(rule));
+        assert!(broken.contains(&"fail".into()), "{}", report.summary());
+    }
 }
 
 #[test]
