@@ -70,7 +70,7 @@ fn the_inside_of_a_block_comes_back_from_another_thread() {
     if let Some(library) = design(&room, "thread_heaps", Some("ALIGNED_REMOTE")) {
         let report = room.check_for(ENOUGH, &library, &[]);
         let broken = ["thread-safe", "xthread-free"].map(|rule| report.verdict_of(rule));
-        assert!(broken.contains(&"fail".into()), "{}", report.summary());
+        assert!(broken.contains(&"fail"), "{}", report.summary());
     }
 }
 
