@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 /* Called through volatile pointers, so that no compiler knows what they do. */
-static void *(*volatile calloc_)(size_t, size_t) = calloc;
+static void *(*volatile malloc_)(size_t) = malloc;
 
 static void *q;
 
@@ -48,8 +48,8 @@ int main(void)
 {
     /* The operation in question. */
     errno = 4242;
-    q = calloc_(32769, 2147418114);
+    q = malloc_(144115188075855872);
     if (q == NULL && errno != ENOMEM)
-        broken("calloc(32769, 2147418114): errno %d", errno);
+        broken("malloc(144115188075855872): errno %d", errno);
     not_shown();
 }

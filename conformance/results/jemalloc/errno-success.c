@@ -24,7 +24,7 @@
 /* Called through volatile pointers, so that no compiler knows what they do. */
 static void *(*volatile malloc_)(size_t) = malloc;
 
-static void *p2;
+static void *p0;
 static void *q;
 
 /* Speaks by write(2): nothing may allocate but the calls in main. */
@@ -86,11 +86,11 @@ static void limit(rlim_t bytes)
 int main(void)
 {
     limit(2097152);
-    p2 = fill(malloc_(917505), 917505, 40);
+    p0 = fill(malloc_(917505), 917505, 38);
     /* The operation in question. */
     errno = 4242;
-    q = malloc_(917510);
+    q = malloc_(917505);
     if (q != NULL && errno != 4242)
-        broken("malloc(917510): errno %d", errno);
+        broken("malloc(917505): errno %d", errno);
     not_shown();
 }

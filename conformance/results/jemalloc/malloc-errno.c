@@ -67,8 +67,8 @@ int main(void)
     p0 = fill(malloc_(16), 16, 1);
     /* The operation in question. */
     errno = 4242;
-    q = realloc_(p0, 9223372036854775807);
+    q = realloc_(p0, 9223372036854775808u);
     if (q == NULL && errno != ENOMEM)
-        broken("realloc(p0, 9223372036854775807): errno %d", errno);
+        broken("realloc(p0, 9223372036854775808u): errno %d", errno);
     not_shown();
 }

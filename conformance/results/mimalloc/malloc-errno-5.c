@@ -1,16 +1,18 @@
 /*
- * pma-einval: posix_memalign refuses an invalid alignment with EINVAL
+ * malloc-errno: a call that fails for want of memory sets ENOMEM
  *
- * posix_memalign returns EINVAL if the alignment is not a power of two multiple of sizeof(void *).
- * POSIX.1-2017 posix_memalign
+ * malloc, calloc, realloc and aligned_alloc that return NULL because the space cannot be had set
+ * errno to ENOMEM.
+ * POSIX.1-2017 malloc, calloc, realloc, ERRORS; Linux malloc(3)
  *
- * Expected: EINVAL (22) returned.
- * Found: 0.
+ * Expected: errno ENOMEM (12).
+ * Found: errno unchanged.
  *
- * cc conformance/results/dmalloc/pma-einval.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libdmalloc.so.5 ./t
+ * cc conformance/results/mimalloc/malloc-errno-5.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libmimalloc.so.2 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -19,11 +21,9 @@
 #include <unistd.h>
 
 /* Called through volatile pointers, so that no compiler knows what they do. */
-static int (*volatile posix_memalign_)(void **, size_t, size_t) = posix_memalign;
+static void *(*volatile reallocf_)(void *, size_t);
 
 static void *q;
-static int code;
-static char unset;
 
 /* Speaks by write(2): nothing may allocate but the calls in main. */
 __attribute__((format(printf, 2, 3)))
@@ -47,10 +47,12 @@ static void say(const char *verdict, const char *format, ...)
 
 int main(void)
 {
+    reallocf_ = (void *(*)(void *, size_t))dlsym(RTLD_DEFAULT, "reallocf");
+    if (reallocf_ == NULL) not_shown();   /* nobody provides reallocf */
     /* The operation in question. */
-    q = &unset;
-    code = posix_memalign_(&q, 9223372036854775809u, 16);
-    if (code != EINVAL)
-        broken("posix_memalign(&q, 9223372036854775809u, 16): returned %d, pointer %p", code, q);
+    errno = 4242;
+    q = reallocf_(NULL, 9223372036854775808u);
+    if (q == NULL && errno != ENOMEM)
+        broken("reallocf(NULL, 9223372036854775808u): errno %d", errno);
     not_shown();
 }
