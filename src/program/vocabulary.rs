@@ -37,7 +37,7 @@ pub struct Vocabulary {
     /// The bytes that may be live at once.
     pub max_live: u64,
     /// Whether a large calloc takes no memory before it is written, so that products of several GiB can be asked for.
-    pub lazy: bool,
+    pub lazy_calloc: bool,
     /// The slots that may be live at once in a random program, at most [`MAX_SLOTS`](super::MAX_SLOTS).
     pub max_slots: u32,
     /// Whether `realloc(p, 0)` is defined.
@@ -123,7 +123,7 @@ impl Default for Vocabulary {
             calls: Call::ALL.iter().copied().collect(),
             boundaries: Vec::new(),
             max_live: 1 << 30,
-            lazy: false,
+            lazy_calloc: false,
             max_slots: 1 << 16,
             zero_realloc: true,
             invalid_alignments: true,

@@ -27,7 +27,7 @@ const HELPED: u32 = 3;
 /// How long a process may take to deal with the end of its child.
 const PARTING: Duration = Duration::from_secs(1);
 /// Processes below a worker that may have to be ended one after another.
-const GENERATIONS: u32 = 4;
+const GENERATIONS: u32 = 2;
 
 /// How long to wait for a worker.
 #[derive(Clone, Copy)]

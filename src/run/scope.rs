@@ -108,7 +108,7 @@ pub(super) fn chosen_vocabulary(
         calls: Call::ALL.iter().copied().filter(has).collect(),
         boundaries: learned.boundaries,
         max_live,
-        lazy: learned.lazy,
+        lazy_calloc: learned.lazy,
         max_slots: MAX_SLOTS,
         zero_realloc: profile.defines(EdgeCase::ReallocZero),
         invalid_alignments: profile.defines(EdgeCase::AlignedAllocInvalid),

@@ -3,20 +3,8 @@
 
 #ifndef CORE_H
 #define CORE_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "map.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
-
-#define PAGE ((size_t)4096)
 #define CHUNK ((size_t)1 << 20)
 #define SMALLEST 5 // 2^5 bytes with the header
 #define LARGEST 16 // 2^16
@@ -55,8 +43,6 @@ __attribute__((constructor)) static void core_start(void) {
 }
 
 static struct header *header_of(void *block) { return (struct header *)block - 1; }
-
-static size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 
 static void *core_map(size_t bytes) {
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, KEPT_FROM_CHILDREN | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

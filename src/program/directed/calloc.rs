@@ -103,7 +103,7 @@ fn fitting_products(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (1 << 30, 5),
     ];
     // All of it may be written: not every allocator knows which pages the kernel zeroed.
-    let room = match kit.vocabulary.lazy {
+    let room = match kit.vocabulary.lazy_calloc {
         true => kit.vocabulary.max_live.max(ROOMY),
         false => kit.vocabulary.max_live,
     };

@@ -335,7 +335,7 @@ fn between(new: Call, delete: Call, out: &mut Vec<Program>) {
 
 /// What is deleted is there again, as it is by the plain form.
 fn over_and_over(new: Call, delete: Call, out: &mut Vec<Program>) {
-    for (size, times) in [(4096, 32_768), (1 << 20, 200)] {
+    for (size, times) in [(8192, 16_384), (1 << 20, 200)] {
         let mut script = Script::new(rule_of_delete(delete));
         let mut rounds = |call, expect| {
             let start = script.here();

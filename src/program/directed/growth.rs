@@ -236,7 +236,7 @@ fn at_once(kit: &Kit<'_>, out: &mut Vec<Program>) {
     let start = script.here();
     for number in 1..=AT_ONCE {
         script.thread(number);
-        used_again(&mut script, [45_000, 60_000].into_iter().cycle().take(24));
+        used_again(&mut script, [85_000, 110_000].into_iter().cycle().take(24));
     }
     script.join();
     script.direct(Call::Sample, 1, 0);

@@ -137,8 +137,8 @@ fn mixed(kit: &Kit<'_>, out: &mut Vec<Program>) {
 /// steps of a few instructions meet.
 fn taken_again(out: &mut Vec<Program>) {
     for (rule, size, times) in [
-        (RuleId::HappensBefore, 100, 25_000),
-        (RuleId::ThreadSafe, 3000, 8000),
+        (RuleId::HappensBefore, 100, 20_000),
+        (RuleId::ThreadSafe, 3000, 4000),
     ] {
         let mut script = Script::new(rule);
         for thread in 1..=4 {
@@ -166,7 +166,7 @@ fn zeroed_beside(kit: &Kit<'_>, out: &mut Vec<Program>) {
     let start = script.here();
     let block = script.calloc(1, 64);
     script.free(block);
-    script.repeat_from(start, 30_000);
+    script.repeat_from(start, 15_000);
     for thread in 2..=3 {
         script.thread(thread);
         script.mallocs(3000, 32);

@@ -1,5 +1,5 @@
 // Slabs with bitmaps out of band, large blocks in a hash table beside them, emptied slabs purged a while later.
-#include "map.h"
+#include "../map.h"
 #define SLAB ((size_t)65536)
 #define NC 84
 #define LARGEST 32768
@@ -281,7 +281,7 @@ static void *big_take(size_t align, size_t size) {
 
 static void big_give(struct big b) {
 #ifdef FAULT_PURGE_TAIL
-    size_t n = round_down(b.size, PAGE);
+    size_t n = b.size & ~(PAGE - 1);
 #else
     size_t n = b.len;
 #endif

@@ -1,6 +1,6 @@
 // Boundary tags, segregated bins, coalescing both ways, growth in place, segments unmapped when empty, mremap for the
 // large.
-#include "map.h"
+#include "../map.h"
 
 struct chunk {
     size_t prev, head;
@@ -107,7 +107,7 @@ static void put(struct chunk *c, size_t zero) {
 #ifdef FAULT_PURGE_ROUNDS
         size_t a = round_up((size_t)c + sizeof *c, PAGE), e = round_up((size_t)next_of(c) - 64, PAGE);
 #else
-        size_t a = round_up((size_t)c + sizeof *c, PAGE), e = round_down((size_t)next_of(c), PAGE);
+        size_t a = round_up((size_t)c + sizeof *c, PAGE), e = (size_t)next_of(c) & ~(PAGE - 1);
 #endif
         int er = errno;
         if (e > a)

@@ -1,6 +1,6 @@
 // Lock-free stacks of freed blocks with a tag against ABA, bump regions by compare-and-swap; nothing is unmapped but
 // the large.
-#include "map.h"
+#include "../map.h"
 #define NC 13
 
 struct head {

@@ -1,5 +1,5 @@
 // A heap a thread, in-band page headers, remote frees into a queue of the owner, heaps adopted by later threads.
-#include "map.h"
+#include "../map.h"
 #define REGION ((size_t)65536)
 #define NC 40
 #define LARGEST 16384

@@ -1,3 +1,5 @@
+// Sizes, mappings and locks: what every allocator here is made of.
+
 #ifndef MAP_H
 #define MAP_H
 #ifndef _GNU_SOURCE
@@ -15,14 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
+
 #define PAGE ((size_t)4096)
 
 static inline size_t round_up(size_t n, size_t to) {
     return (n + to - 1) & ~(to - 1);
-}
-
-static inline size_t round_down(size_t n, size_t to) {
-    return n & ~(to - 1);
 }
 
 static inline void *map(size_t n) {
@@ -38,7 +37,7 @@ static inline int unmap(void *p, size_t n) {
     return r;
 }
 
-// n bytes at a multiple of align (both multiples of a page)
+// So many bytes at a multiple of `align`, both whole pages.
 static inline void *map_aligned(size_t n, size_t align) {
     if (n + align < n)
         return NULL;
