@@ -135,9 +135,12 @@ impl Heap {
 
     /// A block beside `resized`, which is about to go.
     fn allocate(&mut self, size: usize, alignment: usize, resized: Option<usize>) -> *mut u8 {
-        let large = |(at, size): &(&usize, &usize)| **size > 32 && Some(**at) != resized;
+        // What is not all inside the room is another violation, and more than there is to write to.
+        let fits = |at: usize| at + 16 <= ROOM && size <= ROOM - at - 16;
+        let large = |(at, live): &(&usize, &usize)| **live > 32 && Some(**at) != resized;
         if size > 0
             && let Some((&at, _)) = self.live.iter().find(large)
+            && fits(at)
             && self.strikes(Violation::Overlap)
         {
             return self.pointer(at + 16);
