@@ -93,10 +93,27 @@ fn a_lock_that_is_kept_when_shrinking_fails() {
     report.expect(&["call-returns"]);
 }
 
+/// That a race of a few instructions is found in one of three replays, for a busy machine may miss it, and is laid to one
+/// of these rules; and that without the fault nothing is found.
+fn is_raced(name: &str, fault: &str, lines: &str, rules: &[&str]) {
+    let room = Room::new();
+    let replay = |library: PathBuf| room.replay(&library, lines, &["--time", "20s"]);
+    if let Some(library) = design(&room, name, Some(fault)) {
+        let is_found = (0..3).any(|_| {
+            let report = replay(library.clone());
+            rules.iter().any(|rule| report.verdict_of(rule) == "fail")
+        });
+        assert!(is_found, "{fault}");
+    }
+    if let Some(library) = design(&room, name, None) {
+        let report = replay(library);
+        assert!(!report.breaks_conformance(), "{}", report.summary());
+    }
+}
+
 /// A race of a few instructions: a stack whose top is again what it was, with another block below.
 #[test]
 fn blocks_that_come_back_are_told_apart() {
-    let room = Room::new();
     let lines: String = (1..=4)
         .map(|thread| {
             let (first, second) = (2 * thread, 2 * thread + 1);
@@ -106,25 +123,18 @@ fn blocks_that_come_back_are_told_apart() {
             )
         })
         .collect();
-    for (fault, verdict) in [(Some("ABA"), "fail"), (None, "pass")] {
-        let Some(library) = design(&room, "lock_free", fault) else {
-            return;
-        };
-        let report = room.replay(&library, &format!("{lines}join"), &["--time", "20s"]);
-        assert_eq!(
-            report.verdict_of("thread-safe"),
-            verdict,
-            "{}",
-            report.summary()
-        );
-    }
+    is_raced(
+        "lock_free",
+        "ABA",
+        &format!("{lines}join"),
+        &["thread-safe"],
+    );
 }
 
 /// Whether a block is as the kernel gave it is known of the last block that any thread was given. A race of a few
 /// instructions at each fresh block: so many of them that it shows in most runs.
 #[test]
 fn zeroed_blocks_are_not_taken_for_those_of_others() {
-    let room = Room::new();
     let fresh = |thread: u32| {
         let blocks = (0..12_000).map(|block| format!("p{} = malloc 32\n", 20_000 * thread + block));
         format!("thread {thread}\n{}", blocks.collect::<String>())
@@ -134,18 +144,12 @@ fn zeroed_blocks_are_not_taken_for_those_of_others() {
         fresh(1),
         fresh(3)
     );
-    for (fault, is_sound) in [(Some("FRESH_SHARED"), false), (None, true)] {
-        let Some(library) = design(&room, "thread_heaps", fault) else {
-            return;
-        };
-        let report = room.replay(&library, &lines, &["--time", "20s"]);
-        assert_eq!(
-            !report.breaks_conformance(),
-            is_sound,
-            "{}",
-            report.summary()
-        );
-    }
+    is_raced(
+        "thread_heaps",
+        "FRESH_SHARED",
+        &lines,
+        &["calloc-zero", "happens-before"],
+    );
 }
 
 /// What is lost with a thread: what others have freed of it, and what it uses once more at its very end.
