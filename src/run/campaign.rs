@@ -68,7 +68,8 @@ impl Budget {
 /// A running check.
 pub struct Campaign<'a> {
     launch: &'a Launch,
-    rules: RuleSet,
+    asked: RuleSet,
+    watched: RuleSet,
     plan: &'a Plan<'a>,
     budget: Budget,
     totals: Ledger,
@@ -183,16 +184,19 @@ pub struct Outcome {
 }
 
 impl<'a> Campaign<'a> {
-    /// A campaign with this plan against a launched subject.
+    /// A campaign with this plan against a launched subject. What breaks rules that are watched and not asked about is
+    /// looked into as well, if it does harm: it may turn out to be about one that is asked about.
     pub fn new(
         launch: &'a Launch,
-        rules: RuleSet,
+        asked: RuleSet,
+        watched: RuleSet,
         plan: &'a Plan<'a>,
         budget: Budget,
     ) -> Campaign<'a> {
         Campaign {
             launch,
-            rules,
+            asked,
+            watched,
             plan,
             budget,
             totals: Ledger::new(),
@@ -405,7 +409,7 @@ impl<'a> Campaign<'a> {
         if as_without {
             return;
         }
-        if !self.rules.contains(rule) {
+        if !self.asked.contains(rule) {
             known.beside.push(case);
             return;
         }
@@ -442,9 +446,14 @@ pub(super) struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// The rules of the campaign.
+    /// The rules that are checked.
     pub fn rules(&self) -> RuleSet {
-        self.campaign.rules
+        self.campaign.watched
+    }
+
+    /// Whether a rule is one that was asked about.
+    pub fn is_asked(&self, rule: RuleId) -> bool {
+        self.campaign.asked.contains(rule)
     }
 
     /// How long a call may take.
@@ -480,7 +489,7 @@ impl Seat<'_> {
             let muted = self.campaign.muted();
             let closely = item.program.steps() <= CLOSE;
             let conduct = Conduct {
-                rules: rules_for(&item.program, self.campaign.rules),
+                rules: rules_for(&item.program, self.campaign.watched),
                 muted,
                 stores: true,
                 closely,
@@ -520,8 +529,11 @@ impl Seat<'_> {
                 false => finding.rule,
             };
             let call = cause(rule, op.map(|op| op.call));
-            if !self.campaign.rules.contains(rule) || !self.campaign.claim(rule, call) {
+            if !self.campaign.claim(rule, call) {
                 return Ok(failed);
+            }
+            if !self.is_asked(rule) && !finding.evidence.is_harm() {
+                continue;
             }
             let raw = (rule, call);
             let case = investigate::investigate(self, item, finding)?;
@@ -550,7 +562,7 @@ impl Seat<'_> {
         if !Condition::RULES.contains(&finding.rule) {
             return false;
         }
-        let rules = self.campaign.rules.iter();
+        let rules = self.campaign.watched.iter();
         let ordinary = rules
             .filter(|rule| !Condition::RULES.contains(rule))
             .collect();
@@ -598,7 +610,7 @@ impl Seat<'_> {
                     moment,
                     death,
                     resized,
-                    &self.campaign.rules,
+                    &self.campaign.watched,
                 );
                 let said = run.said.clone();
                 Some(Finding {

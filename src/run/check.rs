@@ -14,7 +14,7 @@ use super::verdict::{CheckResult, Conformance, Failures, RuleResult, Verdict};
 use super::whole::library_cases;
 use super::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::program::{Program, Vocabulary};
-use crate::shadow::{Choice, Interception};
+use crate::shadow::{Case, Choice, Interception};
 use crate::spec::{Catalogue, Level, Profile, RuleId, RuleSet};
 use std::time::{Duration, Instant};
 
@@ -200,8 +200,9 @@ fn finish(
         // One run after another, so that none is in the way of what another has found.
         jobs: if plan.is_given() { 1 } else { options.jobs },
     };
-    let outcome =
-        Campaign::new(&launch, seen(&rules, kin.as_ref()), plan, budget).run(worker, tell)?;
+    let seen = |rules| seen(&rules, kin.as_ref());
+    let (asked, watched) = (seen(rules), seen(profile.rules()));
+    let outcome = Campaign::new(&launch, asked, watched, plan, budget).run(worker, tell)?;
     let Outcome {
         totals,
         workers,
@@ -236,6 +237,7 @@ fn finish(
             }
         ));
     }
+    info.notes.extend(told_beside(&beside));
     let failures = failures(totals.interception());
     info.notes
         .extend(told_of(totals.interception(), failures.as_ref()));
@@ -334,6 +336,18 @@ fn finish(
         misuse: Vec::new(),
         conformance,
     })
+}
+
+/// What is broken that nobody asked about.
+fn told_beside(beside: &[Case]) -> Option<String> {
+    let mut rules: Vec<&str> = beside
+        .iter()
+        .filter(|case| case.reproduced)
+        .map(|case| case.finding.rule.as_str())
+        .collect();
+    rules.sort_unstable();
+    rules.dedup();
+    (!rules.is_empty()).then(|| format!("met as well, and not asked about: {}", rules.join(", ")))
 }
 
 /// What became of system calls that failed on purpose, in words.

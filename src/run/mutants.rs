@@ -124,7 +124,7 @@ fn run(mutant: Mutant, rule: RuleId, options: &MutantOptions) -> Result<MutantRo
             Some(worker) => worker,
             None => launch::launch(&subject, PATIENCE)?.worker,
         };
-        let outcome = Campaign::new(launch, rules, plan, budget).run(worker, &mut |_| {})?;
+        let outcome = Campaign::new(launch, rules, rules, plan, budget).run(worker, &mut |_| {})?;
         ops += outcome.totals.ops();
         cases.extend(outcome.cases);
         beside.extend(outcome.beside);

@@ -184,7 +184,7 @@ impl Hunt {
         let Some(finding) = patient.finds(seat, &alone)? else {
             return Ok(None);
         };
-        if !seat.rules().contains(finding.rule) {
+        if !seat.is_asked(finding.rule) {
             // Nobody asks about it, and for what was asked it is enough that the others have no part in it.
             let alone = Sighting {
                 program: alone,
