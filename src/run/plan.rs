@@ -23,6 +23,9 @@ const MOST_THREADED: usize = 20_000;
 const OTHERS: u64 = 3;
 /// What a program costs at most that is not put off.
 const CHEAP: u64 = 20_000;
+/// What a program costs at most that does not have to wait for what is dear, however many there are of its rule: all of
+/// them together cost less than a few dear ones, their processes a second.
+const TRIVIAL: u64 = 1024;
 /// What a sweep costs, in runs of its program: about as many as there are system calls to fail.
 const RUNS: u64 = 8;
 /// Programs about one rule that do not have to wait for cheaper ones about others.
@@ -350,7 +353,8 @@ fn random_cost(number: usize) -> u64 {
     8 * length(number) as u64
 }
 
-/// The first few items about each rule before the others, and of both the cheap ones first; of what is dear only the first.
+/// The first few items about each rule and the trivial ones before the others, and of both the cheap ones first; of what is
+/// dear only the first.
 /// Of what is dear and has threads the first few all the same: what is done often there is what shows a race. The items come by
 /// cost.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
@@ -363,7 +367,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         *all += 1;
         *of_dear += usize::from(dear);
         let late = match dear {
-            false => *all > FIRST,
+            false => *all > FIRST && (item.once || item.cost > TRIVIAL),
             true if item.program.has_threads() => *of_dear > FIRST,
             true => *all > 1,
         };
@@ -492,6 +496,16 @@ mod tests {
             !failing(Which::Nth, true).is_sweep(),
             "a replay is run as it is"
         );
+    }
+
+    #[test]
+    fn what_is_dear_waits_for_what_is_trivial() {
+        let vocabulary = Vocabulary::default();
+        let plan = Plan::new(&vocabulary, &RuleId::ALL.iter().copied().collect(), 1);
+        let dear = |item: &Item| item.cost > CHEAP;
+        let first = plan.items.iter().position(dear).expect("dear programs");
+        let trivial = |item: &Item| !item.once && item.cost <= TRIVIAL;
+        assert!(first > 300 && !plan.items[first..].iter().any(trivial));
     }
 
     #[test]

@@ -96,10 +96,6 @@ fn in_call(
         Call::FreeAlignedSized => rules.push(RuleId::FreeAlignedSizedEquiv),
         _ => {}
     }
-    // A program in which an ordinary size does as well has that.
-    if op.size() == Some(0) && op.call.allocates() {
-        rules.push(zero_rule(op.call));
-    }
     rules.extend_from_slice(impossible(op));
     if op.call.takes_alignment() {
         match op.call {
@@ -113,6 +109,10 @@ fn in_call(
             Call::Memalign if !op.a.is_power_of_two() => rules.push(RuleId::MemalignInvalid),
             _ => {}
         }
+    }
+    // A program in which an ordinary size does as well has that.
+    if op.size() == Some(0) && op.call.allocates() {
+        rules.push(zero_rule(op.call));
     }
     if program.is_short_at(index) && op.size().is_some() {
         rules.push(RuleId::OomReturnsNull);
