@@ -1,7 +1,7 @@
 //! A check: many programs in many processes, until the time is up, and the findings they lead to.
 
 use super::followers::is_as_without;
-use super::investigate;
+use super::investigate::{self, untold};
 use super::kind::{cause, harms};
 use super::launch::{self, Launched};
 use super::learn::Learned;
@@ -487,6 +487,13 @@ impl Seat<'_> {
         let mut failed = 0;
         for _ in 0..FINDINGS_EACH {
             let muted = self.campaign.muted();
+            // What is known of frees that are told the size must not hide what the program shows otherwise.
+            let is_known = |rule| muted.contains(rule, cause(rule, None));
+            let plain = match self.campaign.plan.is_given() {
+                true => None,
+                false => untold(&item.program, is_known).map(|program| item.with(program)),
+            };
+            let item = plain.as_ref().unwrap_or(item);
             let closely = item.program.steps() <= CLOSE;
             let conduct = Conduct {
                 rules: rules_for(&item.program, self.campaign.watched),

@@ -11,6 +11,7 @@ use super::supervisor::Run;
 use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
+    rule_of_told,
 };
 use crate::spec::RuleId;
 use std::time::{Duration, Instant};
@@ -35,13 +36,10 @@ const REAL: u64 = 64 << 40;
 /// Programs of more operations than this are looked at closely only once they have shrunk.
 const CLOSE: u64 = 10_000;
 
-/// The program with plain frees in the place of those that are told the size; `None` if it has none.
-fn untold(program: &Program) -> Option<Program> {
-    let told = |op: &Op| {
-        op.slot != NO_SLOT
-            && op.call.operator().is_none_or(|form| form.sized)
-            && plain(op.call) != op.call
-    };
+/// The program with plain frees in the place of those that are told the size and that these rules are about; `None` if it
+/// has none.
+pub(super) fn untold(program: &Program, is_meant: impl Fn(RuleId) -> bool) -> Option<Program> {
+    let told = |op: &Op| rule_of_told(op).is_some_and(&is_meant);
     program.ops.iter().any(told).then(|| {
         let mut plain_one = program.clone();
         for op in plain_one.ops.iter_mut().filter(|op| told(op)) {
@@ -436,7 +434,7 @@ impl Hunt {
     /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
     /// Answers with the program that tells what is about them: without time to try, only harm is.
     fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<Program, CheckError> {
-        if let Some(plain) = untold(&best.program) {
+        if let Some(plain) = untold(&best.program, |_| true) {
             if Instant::now() >= self.until && !best.finding.evidence.is_harm() {
                 return Ok(plain);
             }
@@ -552,8 +550,11 @@ mod tests {
             (Call::DeleteNothrow, 3),
             (Call::DeleteSized, NO_SLOT),
         ]);
-        assert_eq!(untold(&told), Some(plain.clone()));
-        assert_eq!(untold(&plain), None);
+        assert_eq!(untold(&told, |_| true), Some(plain.clone()));
+        let of_c = untold(&told, |rule| rule == RuleId::FreeSizedEquiv).expect("one of them");
+        let left = |op: &Op| op.call == Call::FreeSized && op.slot != NO_SLOT;
+        assert!(!of_c.ops.iter().any(left) && of_c != plain);
+        assert_eq!(untold(&plain, |_| true), None);
     }
 
     #[test]

@@ -75,6 +75,15 @@ impl Item {
         }
     }
 
+    /// The same with another program in its place.
+    #[must_use]
+    pub fn with(&self, program: Program) -> Item {
+        Item {
+            program,
+            ..self.clone()
+        }
+    }
+
     /// Whether its first operation is the first call of a process.
     pub fn is_first_call(&self) -> bool {
         self.once && !is_fresh(&self.program)

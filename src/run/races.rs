@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 pub(super) const RUNS: u32 = 100;
 /// Of these so many are made though the time for the finding is over, as long as there is time for the check.
 const FEWEST_RUNS: u32 = 20;
+/// Unless it has shown so often by then: a run that hangs takes seconds.
+const SEEN: u32 = 3;
 /// Runs after which a race that has not shown again is given up.
 const PATIENT: u32 = 60;
 /// A candidate is run until it has had this many times as many runs as it takes on average.
@@ -225,9 +227,9 @@ impl Hunt {
         };
         let mut shown = Shown { times: 0, of: 0 };
         while shown.of < runs {
-            let end = match shown.of {
-                ..FEWEST_RUNS => once.until,
-                _ => self.until,
+            let end = match shown.of < FEWEST_RUNS && shown.times < SEEN {
+                true => once.until,
+                false => self.until,
             };
             if shown.of > 0 && Instant::now() >= end {
                 break;

@@ -228,7 +228,8 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
             finding.rule
         };
     }
-    let told = rule_of_told(program);
+    // Had the plain one shown the same, it would have taken its place.
+    let told = program.ops.iter().find_map(rule_of_told);
     let layout = matches!(
         finding.evidence,
         Evidence::Overlap { .. } | Evidence::Misaligned { .. }
@@ -286,16 +287,15 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
     }
 }
 
-/// The rule about a free that is told the size, if the program has one: had the plain one shown the same, it would have
-/// taken its place.
-fn rule_of_told(program: &Program) -> Option<RuleId> {
-    program.ops.iter().find_map(|op| match op.call {
+/// The rule about a free that is told the size, if the operation is one of a block.
+pub fn rule_of_told(op: &Op) -> Option<RuleId> {
+    match op.call {
         _ if op.slot == NO_SLOT => None,
         Call::FreeSized => Some(RuleId::FreeSizedEquiv),
         Call::FreeAlignedSized => Some(RuleId::FreeAlignedSizedEquiv),
         call if call.operator().is_some_and(|form| form.sized) => Some(RuleId::CxxSizedEquiv),
         _ => None,
-    })
+    }
 }
 
 #[cfg(test)]

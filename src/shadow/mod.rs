@@ -26,7 +26,7 @@ mod reallocate;
 mod release;
 mod threads;
 
-pub use attribute::{attribute_death, attribute_shrunk, is_killed};
+pub use attribute::{attribute_death, attribute_shrunk, is_killed, rule_of_told};
 pub use attribute_threads::{attribute_threads, is_about_threads, provisional};
 pub use conduct::{Conduct, Muted};
 pub use event::{Event, Source};
