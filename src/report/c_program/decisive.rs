@@ -45,15 +45,28 @@ pub fn decide(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
         Evidence::Output { .. } => output(t, index, op),
         Evidence::Growth { allowed, .. } => growth(t, index, op, allowed),
         Evidence::Climb { allowed, .. } => life::climbs(t, allowed),
+        Evidence::Requests { .. } if t.case.finding.rule == RuleId::CxxNewHandler => handler(t, op),
         Evidence::Requests { .. } | Evidence::Library { .. } => false,
     }
 }
 
 /// Whether a limit refuses the operation in one process and not in another: one that asks for less than the limit leaves
-/// depends on what the process had before it. An `operator new` that may never return NULL is asked until it is refused.
+/// depends on what the process had before it. An `operator new` that may never return NULL is asked until it is refused, and
+/// what may not be refused although there is nothing left is asked once nothing is.
 fn is_by_chance(t: &Translator<'_>, index: usize, op: &Op) -> bool {
     let limit = t.case.program.limit_at(index).unwrap_or(0);
-    op.size().unwrap_or(0) < limit && t.case.finding.rule != RuleId::CxxNewThrows
+    let asked = t.case.finding.rule == RuleId::CxxNewThrows || must_shrink(t, index, op);
+    op.size().unwrap_or(0) < limit && !asked
+}
+
+/// Whether a block is to be made smaller while memory is limited.
+fn must_shrink(t: &Translator<'_>, index: usize, op: &Op) -> bool {
+    let limited = t
+        .case
+        .program
+        .limit_at(index)
+        .is_some_and(|limit| limit > 0);
+    limited && op.call.reallocates() && op.expect == Expect::Pointer && t.block(op.slot).is_some()
 }
 
 /// Begins a loop in which the call is made until a limit refuses it, if one does.
@@ -171,6 +184,11 @@ fn null(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
         t.line(format!("must_not_throw = \"{name}\";"));
     }
     let again = !throws && op.call.is_new() && until_refused(t, index, op);
+    if must_shrink(t, index, op) {
+        t.use_function("malloc");
+        t.need(Need::UseUp);
+        t.line("use_up();");
+    }
     let Some(gave) = call_into_q(t, op) else {
         return false;
     };
@@ -399,6 +417,22 @@ fn threw(t: &mut Translator<'_>, index: usize, op: &Op) -> bool {
     if again {
         t.close();
     }
+    true
+}
+
+/// An `operator new` gives up only once there is no handler.
+fn handler(t: &mut Translator<'_>, op: &Op) -> bool {
+    let name = name(t, op);
+    let Some(call) = t.call(op) else { return false };
+    let throws = op.call.operator().is_some_and(|form| !form.nothrow);
+    t.line(match throws {
+        true => format!("attempt(q = {call});"),
+        false => format!("q = {call};"),
+    });
+    t.line("if (q == NULL && handled)");
+    t.line(format!(
+        "    broken(\"{name}: gave up, though there is a new handler; calls of it: %d\", asked);"
+    ));
     true
 }
 

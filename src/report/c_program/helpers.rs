@@ -63,6 +63,12 @@ pub enum Need {
     Cancel,
     /// `hide_proc()`.
     HideProc,
+    /// `try_each(most)`, and `chosen`.
+    TryEach,
+    /// `handle(times)`, and `asked` and `handled`: how often the new handler was called, and whether there is one.
+    NewHandler,
+    /// `use_up()`.
+    UseUp,
     /// `check(slot)`, and `shaken`.
     Check,
     /// `check_all()`.
@@ -117,6 +123,7 @@ impl Need {
             Need::Disturb => &["signal.h", "sys/time.h"],
             Need::Cancel => &["pthread.h"],
             Need::HideProc => &["sched.h", "sys/mount.h"],
+            Need::TryEach => &["sys/wait.h"],
             Need::Check => &["sched.h"],
             Need::RunThreads => &["pthread.h", "stdatomic.h"],
             Need::Rounds | Need::Crowd => &["pthread.h"],
@@ -174,6 +181,9 @@ impl Need {
             Need::Samples => life::SAMPLES,
             Need::Disturb => life::DISTURB,
             Need::HideProc => life::HIDE_PROC,
+            Need::TryEach => TRY_EACH,
+            Need::NewHandler => NEW_HANDLER,
+            Need::UseUp => USE_UP,
             Need::Blocks => threads::BLOCKS,
             Need::Check => threads::CHECK,
             Need::CheckAll => threads::CHECK_ALL,
@@ -358,6 +368,57 @@ static void fail_system_calls(long call, unsigned long number, int all_after)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         broken("no filter of system calls can be had here");
+}
+"#;
+
+const TRY_EACH: &str = r#"
+static unsigned long chosen;
+
+/* Which system call it takes depends on how the process began: each has a child, until one shows what is broken. */
+static void try_each(unsigned long most)
+{
+    for (chosen = 1; chosen <= most; chosen++) {
+        int status = 0;
+        if (fork() == 0)
+            return;
+        wait(&status);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
+            _exit(1);
+    }
+    not_shown();
+}
+"#;
+
+const NEW_HANDLER: &str = r#"
+/* Of the C++ library, if it is there. A lookup by name might call the allocator. */
+extern void (*set_new_handler(void (*)(void)))(void) __asm__("_ZSt15set_new_handlerPFvvE") __attribute__((weak));
+static int asked, handled;
+
+/* Of no use; the last time it says that there is no help. */
+static void new_handler(void)
+{
+    if (++asked == handled) {
+        handled = 0;
+        set_new_handler(NULL);
+    }
+}
+
+static void handle(int times)
+{
+    if (set_new_handler == NULL)
+        not_shown();   /* there is no C++ library */
+    handled = times;
+    set_new_handler(new_handler);
+}
+"#;
+
+const USE_UP: &str = r#"
+/* Takes what the limit leaves: how much that is depends on how the process began. */
+static void use_up(void)
+{
+    for (size_t size = 1 << 20; size >= 16; size /= 4)
+        for (long k = 0; k < 65536 && malloc_(size) != NULL; k++)
+            ;
 }
 "#;
 

@@ -10,14 +10,7 @@ pub fn can_be_said(op: &Op) -> bool {
     let under = Under::of(op).map(|under| under.condition);
     !matches!(
         under,
-        Some(
-            Condition::Threads
-                | Condition::Stack
-                | Condition::Exit
-                | Condition::NewHandler
-                | Condition::Spawns
-                | Condition::Constructor
-        )
+        Some(Condition::Threads | Condition::Stack | Condition::Exit | Condition::Spawns)
     )
 }
 
@@ -76,12 +69,13 @@ fn enter(t: &mut Translator<'_>, under: Under) {
             t.need(Need::HideProc);
             t.line("hide_proc();");
         }
-        Condition::Threads
-        | Condition::Stack
-        | Condition::Exit
-        | Condition::NewHandler
-        | Condition::Spawns
-        | Condition::Constructor => {}
+        Condition::NewHandler => {
+            t.need(Need::NewHandler);
+            t.line(format!("handle({});", number(under.number)));
+        }
+        // All of it stands where it runs before the constructors.
+        Condition::Constructor => {}
+        Condition::Threads | Condition::Stack | Condition::Exit | Condition::Spawns => {}
     }
 }
 

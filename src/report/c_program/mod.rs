@@ -31,6 +31,9 @@ use translate::Translator;
 /// Programs that would have more statements than this are not written: nobody would read them.
 const MAX_STATEMENTS: usize = 10_000;
 
+/// So many system calls are made to fail, one after another, where it takes another one than the first.
+const MOST_TRIED: u64 = 64;
+
 /// The columns of comments.
 const WIDTH: usize = 96;
 
@@ -73,14 +76,12 @@ pub fn c_program(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -
     Some(assemble(&t, subject, &head, ""))
 }
 
-/// Whether the operation means in a C program what it means here. The second of several system calls, and all later
-/// ones, may be other ones in a process that began in another way.
+/// Whether the operation means in a C program what it means here.
 fn can_be_said(op: &Op) -> bool {
     match op.call {
         Call::FailRaw | Call::FailArena | Call::ShiftArena | Call::Thread => false,
         Call::Under => life::can_be_said(op),
-        Call::FailSyscall => Failing::of(op)
-            .is_none_or(|failing| failing.number == 1 && failing.which != Which::Some),
+        Call::FailSyscall => Failing::of(op).is_none_or(|failing| failing.which != Which::Some),
         _ => true,
     }
 }
@@ -88,6 +89,16 @@ fn can_be_said(op: &Op) -> bool {
 /// Adds the statements of `main`. `None` if the evidence cannot be had from C.
 fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option<()> {
     let case = t.case;
+    // The second of several system calls, and all later ones, may be other ones in a process that began in another way.
+    let later = case.program.ops.iter().filter_map(Failing::of);
+    if let Some(last) = later
+        .map(|failing| failing.number)
+        .max()
+        .filter(|&last| last > 1)
+    {
+        t.need(Need::TryEach);
+        t.line(format!("try_each({});", MOST_TRIED.max(2 * last)));
+    }
     match &case.finding.evidence {
         Evidence::Library { .. } => return ask_providers(t, subject),
         Evidence::Growth { .. } => {
@@ -249,6 +260,16 @@ fn sized_alone(subject: &SubjectInfo) -> impl Iterator<Item = (&'static str, &'s
     sized.filter(move |(plain, sized)| own(sized) && !own(plain))
 }
 
+/// What has a program run before the constructors of the libraries that are loaded with it.
+const BEFORE_CONSTRUCTORS: &str = r#"
+__attribute__((section(".preinit_array"), used))
+static void (*const first)(void) = early;
+
+int main(void)
+{
+}
+"#;
+
 /// What is broken, and how to see it, as a comment.
 fn head(case: &Case, subject: &SubjectInfo, rule: &Rule, file: &Path) -> String {
     let Contrast { expected, found } = contrast(case);
@@ -317,7 +338,11 @@ fn assemble(t: &Translator<'_>, subject: &SubjectInfo, head: &str, functions: &s
     text.extend(helpers.iter().map(|need| need.text()));
 
     text.push_str(functions);
-    text.push_str("\nint main(void)\n{\n");
+    let early = t.case.program.is_in_constructor();
+    text.push_str(match early {
+        true => "\nstatic void early(void)\n{\n",
+        false => "\nint main(void)\n{\n",
+    });
     for function in looked_up {
         text.push_str(&format!(
             "    {}\n    {}\n",
@@ -329,11 +354,14 @@ fn assemble(t: &Translator<'_>, subject: &SubjectInfo, head: &str, functions: &s
         text.push_str(line);
         text.push('\n');
     }
-    let end = if t.needs.contains(&Need::Child) {
+    let end = if t.needs.contains(&Need::Child) || t.needs.contains(&Need::TryEach) {
         "_exit(77)"
     } else {
         "not_shown()"
     };
     text.push_str(&format!("    {end};\n}}\n"));
+    if early {
+        text.push_str(BEFORE_CONSTRUCTORS);
+    }
     text
 }

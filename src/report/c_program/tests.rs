@@ -1,6 +1,8 @@
 //! Every kind of evidence, compiled and run on the machine's C library: a claim that holds must not be shown broken,
 //! and a claim that does not hold must be.
 
+mod life;
+
 use super::*;
 use crate::program::{NO_SLOT, Op, Slot, Syscall};
 use crate::report::sample::{case, failed, gave, rule, subject};
@@ -458,116 +460,6 @@ fn output_that_nobody_asked_for() {
 }
 
 #[test]
-fn memory_that_grows() {
-    let growth = |allowed| Evidence::Growth {
-        bytes: 1 << 40,
-        allowed,
-    };
-    let bounded = Op::new(Call::Bounded, NO_SLOT, 1 << 20, 0);
-    let repeat = Op::new(Call::Repeat, NO_SLOT, 99_999, 2);
-    let ops = [malloc(0, 1000), FREE, repeat, bounded];
-    not_shown(RuleId::FreeMakesAvailable, &ops, &[], growth(1 << 20));
-    let ops = [malloc(0, 8 << 20), bounded];
-    shown(
-        RuleId::FreeMakesAvailable,
-        &ops,
-        &[],
-        growth(1 << 20),
-        "resident",
-    );
-}
-
-#[test]
-fn memory_that_grows_on_and_on() {
-    let climb = || Evidence::Climb {
-        what: crate::shadow::Measured::Resident,
-        bytes: 1 << 30,
-        allowed: 1 << 20,
-        samples: Vec::new(),
-    };
-    let sample = Op::new(Call::Sample, NO_SLOT, 100, 0);
-    let steady = Op::new(Call::Steady, NO_SLOT, 1 << 20, 0);
-    let repeat = |length| Op::new(Call::Repeat, NO_SLOT, 9_999, length);
-    let ops = [malloc(0, 9000), FREE, sample, repeat(3), steady];
-    not_shown(RuleId::BoundedSteady, &ops, &[], climb());
-    let ops = [malloc(0, 9000), sample, repeat(2), steady];
-    shown(RuleId::BoundedSteady, &ops, &[], climb(), "rise on and on");
-}
-
-#[test]
-fn children() {
-    let fork = Op::new(Call::Fork, NO_SLOT, 0, 0);
-    let wait = Op::new(Call::Wait, NO_SLOT, 0, 0);
-    let damage = Evidence::Contents {
-        slot: 0,
-        address: 0x1000,
-        size: 100,
-        offset: 0,
-        stored: 1,
-        found: 2,
-    };
-    let ops = [MALLOC, fork, FREE, malloc(1, 100), wait];
-    not_shown(RuleId::ForkSt, &ops, &[], damage);
-    let died = || Evidence::Died {
-        death: Death::Signal {
-            signal: libc::SIGSEGV,
-            address: None,
-        },
-        moment: Moment::Call,
-        said: String::new(),
-    };
-    let ops = [MALLOC, fork, FREE];
-    not_shown(RuleId::ForkSt, &ops, &[], died());
-    // A block that is used after it was freed: the C library aborts.
-    let again = Op::new(Call::Free, 0, 0, 0);
-    let ops = [malloc(0, 300_000), fork, FREE, again];
-    shown(RuleId::ForkSt, &ops, &[], died(), "signal");
-}
-
-#[test]
-fn circumstances() {
-    use crate::program::{Condition, Under};
-    let died = |death| Evidence::Died {
-        death,
-        moment: Moment::Call,
-        said: String::new(),
-    };
-    for (condition, number, rule) in [
-        (Condition::Signals, 100, RuleId::SignalInterrupt),
-        (Condition::Cancellation, 0, RuleId::NotCancellationPoint),
-        (Condition::ClosedDescriptors, 0, RuleId::ClosedDescriptors),
-        (Condition::NoProc, 0, RuleId::NoProc),
-    ] {
-        let under = Under { condition, number };
-        for death in [
-            Death::Exit { status: 0 },
-            Death::Signal {
-                signal: libc::SIGABRT,
-                address: None,
-            },
-        ] {
-            not_shown(rule, &[under.op(), malloc(0, 1 << 20)], &[], died(death));
-        }
-    }
-}
-
-#[test]
-fn a_limit_on_memory() {
-    let limit = |bytes| Op::new(Call::Limit, NO_SLOT, bytes, 0);
-    let errno = Evidence::Errno {
-        before: 4242,
-        after: 0,
-        wanted: Some(libc::ENOMEM),
-    };
-    let ops = [limit(1 << 20), malloc(0, 1 << 30)];
-    not_shown(RuleId::OomReturnsNull, &ops, &[gave(0), failed(0)], errno);
-    let none = Evidence::UnexpectedNull;
-    shown(RuleId::OomRecovers, &ops, &[], none.clone(), "errno 12");
-    let ops = [limit(1 << 20), limit(0), malloc(0, 1 << 30)];
-    not_shown(RuleId::OomRecovers, &ops, &[], none);
-}
-
-#[test]
 fn many_slots_are_loops_over_an_array() {
     let mut ops: Vec<Op> = (0..1000).map(|slot| malloc(slot, 64)).collect();
     ops.extend(
@@ -647,40 +539,6 @@ fn other_names_are_declared() {
     if let Some(ran) = compile_and_run(&format!("{library}{text}")) {
         assert_eq!(ran.status, Some(1), "{ran:?}");
     }
-}
-
-#[test]
-fn system_calls_fail_as_they_did() {
-    let fails = |syscall, which, number| {
-        let failing = Failing {
-            syscall,
-            which,
-            number,
-        };
-        [
-            failing.op(),
-            malloc(0, 1_000_000).expecting(Expect::Pointer),
-        ]
-    };
-    let rule = RuleId::OomRecovers;
-    let all = fails(Syscall::Any, Which::From, 1);
-    shown(rule, &all, &[], Evidence::UnexpectedNull, "malloc");
-    // What cannot be mapped is taken from the data segment.
-    let first = fails(Syscall::Mmap, Which::Nth, 1);
-    not_shown(rule, &first, &[], Evidence::UnexpectedNull);
-    let case = case(
-        rule,
-        &fails(Syscall::Any, Which::Nth, 2),
-        &[],
-        Evidence::UnexpectedNull,
-    );
-    let text = c_program(
-        &case,
-        &subject("./l.so"),
-        &self::rule(rule),
-        Path::new("x.c"),
-    );
-    assert!(text.is_none(), "which is the second is not known: {text:?}");
 }
 
 #[test]
@@ -769,8 +627,10 @@ fn what_a_run_with_threads_cannot_show_is_not_written() {
     assert!(!written(&format!("{threads}\nlimit 1048576"), &harm));
     let nothing = "under threads 3\nsweep\nrepeat 2000 x 1";
     assert!(!written(nothing, &harm), "it ends at once");
+    let child = "fork\np0 = malloc 100\nwait";
+    assert!(written(&format!("under threads 3\n{child}"), &harm));
     assert!(!written(
-        "under threads 3\nfork\np0 = malloc 100\nwait",
+        &format!("under spawns 100\n{child}\n{threads}"),
         &harm
     ));
 }

@@ -58,6 +58,7 @@ fn can_be_said(op: &Op) -> bool {
     match op.call {
         Call::Under => Under::of(op).is_some_and(|under| under.condition == Condition::Threads),
         Call::Thread | Call::Join | Call::AtExit | Call::Schedule => true,
+        Call::Fork | Call::Wait => true,
         Call::Repeat | Call::Sweep | Call::Stretch => true,
         Call::Recallocarray => false,
         call if call.is_new() => op.size().is_some_and(|size| size <= SMALL),
@@ -87,6 +88,12 @@ fn statements(t: &mut Translator<'_>, ops: &[Op]) -> Vec<Vec<String>> {
     each.map(|(index, op)| {
         let lines = statement(t, index, op);
         t.follow(index, op);
+        // A child has what its parent had, and the parent has it still after it.
+        match op.call {
+            Call::Fork => t.at_fork = Some(t.held.clone()),
+            Call::Wait => t.held = t.at_fork.take().unwrap_or_default(),
+            _ => {}
+        }
         lines
     })
     .collect()
@@ -210,6 +217,13 @@ impl Writer<'_, '_> {
                 }
             }
         }
+        let last = self
+            .ops
+            .iter()
+            .rfind(|op| matches!(op.call, Call::Fork | Call::Wait));
+        if last.is_some_and(|op| op.call == Call::Fork) {
+            self.end_child();
+        }
         self.t.need(Need::CheckAll);
         self.t.line("check_all();");
         self.function("static void program(void)");
@@ -289,9 +303,25 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// A child that hangs is ended: its parent's alarm is not its own.
+    fn begin_child(&mut self) {
+        self.t.need(Need::WaitForChild);
+        self.t.open("if (fork() == 0)");
+        self.t.line("alarm(5);");
+    }
+
+    fn end_child(&mut self) {
+        self.t.line("_exit(0);");
+        self.t.close();
+        self.t.line("wait_for_child();");
+    }
+
     fn operation(&mut self, index: usize) {
-        if self.ops[index].call == Call::Repeat {
-            self.t.close();
+        match self.ops[index].call {
+            Call::Repeat => self.t.close(),
+            Call::Fork => self.begin_child(),
+            Call::Wait => self.end_child(),
+            _ => {}
         }
         for line in std::mem::take(&mut self.statements[index]) {
             self.t.line(line);

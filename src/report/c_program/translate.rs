@@ -486,14 +486,15 @@ impl<'a> Translator<'a> {
             }
             Call::FailSyscall => {
                 self.need(Need::FailSystemCalls);
-                vec![fail_system_calls(op)]
+                let all_first = !self.needs.contains(&Need::TryEach);
+                vec![fail_system_calls(op, all_first)]
             }
             _ => Vec::new(),
         }
     }
 }
 
-fn fail_system_calls(op: &Op) -> String {
+fn fail_system_calls(op: &Op, all_first: bool) -> String {
     let Some(failing) = Failing::of(op) else {
         return "fail_system_calls(-1, 0, 0);".into();
     };
@@ -502,7 +503,12 @@ fn fail_system_calls(op: &Op) -> String {
         syscall => format!("SYS_{}", syscall.as_str()),
     };
     let onwards = u8::from(failing.which == Which::From);
-    format!("fail_system_calls({call}, {}, {onwards});", failing.number)
+    // Where it takes a later one, each is tried.
+    let number = match all_first {
+        true => failing.number.to_string(),
+        false => "chosen".into(),
+    };
+    format!("fail_system_calls({call}, {number}, {onwards});")
 }
 
 /// What a form of an operator is told, in the order of its symbol.
