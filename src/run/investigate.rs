@@ -490,12 +490,17 @@ impl Hunt {
                 return Ok(RuleId::FirstCallAny);
             }
         }
-        if matches!(rule, RuleId::ReallocNullIsMalloc | RuleId::ReallocarrayNull) {
+        if matches!(
+            rule,
+            RuleId::ReallocNullIsMalloc | RuleId::ReallocarrayNull | RuleId::RecallocarrayNull
+        ) {
             let mut as_malloc = best.program.clone();
             let op = &mut as_malloc.ops[best.finding.op_index];
             *op = Op::new(Call::Malloc, op.slot, op.size().unwrap_or(0), 0);
-            if dies(self, seat, &as_malloc, true)? {
-                return Ok(RuleId::CallReturns);
+            let (found, _) = self.attempt(seat, &as_malloc, true, self.patience)?;
+            let died = found.filter(|it| matches!(it.evidence, Evidence::Died { .. }));
+            if let Some(died) = died {
+                return Ok(died.rule);
             }
         }
         if general

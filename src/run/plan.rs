@@ -23,9 +23,9 @@ const MOST_THREADED: usize = 20_000;
 const OTHERS: u64 = 3;
 /// What a program costs at most that is not put off.
 const CHEAP: u64 = 20_000;
-/// What a program costs at most that does not have to wait for what is dear, however many there are of its rule: all of
-/// them together cost less than a few dear ones, their processes a second.
-const TRIVIAL: u64 = 1024;
+/// What a program costs at most that does not have to wait for others, however many there are of its rule: starting its
+/// process takes longer than running it.
+const TRIVIAL: u64 = 64;
 /// What a sweep costs, in runs of its program: about as many as there are system calls to fail.
 const RUNS: u64 = 8;
 /// Programs about one rule that do not have to wait for cheaper ones about others.

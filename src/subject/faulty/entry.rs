@@ -56,7 +56,10 @@ impl Subject for Faulty {
         {
             return block.map_addr(|addr| addr | 0x7f << 56);
         }
-        if self.has(Fault::IssuesProgramMemory) && self.seen.mallocs.is_multiple_of(128) {
+        if self.has(Fault::IssuesProgramMemory)
+            && !block.is_null()
+            && self.seen.mallocs.is_multiple_of(128)
+        {
             return std::ptr::from_ref(&PROGRAM_MEMORY).cast_mut().cast();
         }
         if self.has(Fault::WarnsOfLarge) && size >= 1 << 20 {
