@@ -27,6 +27,8 @@ pub(super) const LEAST: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long a call may take in a candidate before it counts as hanging.
 pub(super) const PATIENCE: Duration = Duration::from_millis(400);
+/// How often a candidate is run in which others are at work beside the program.
+const AMONG_THREADS: u32 = 20;
 /// Bytes that a candidate may always ask for; with more, only if the program before it did: clearing them takes time.
 const HEAVY: u64 = 256 << 20;
 /// Sizes of a program that are tried one by one for more ordinary ones.
@@ -75,7 +77,10 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         once: item.once,
         kind,
         until: until.checked_sub(time / ATTRIBUTION).unwrap_or(until),
-        tries: 1,
+        tries: match item.program.is_among_threads() {
+            true => AMONG_THREADS,
+            false => 1,
+        },
         patience: PATIENCE,
         close: CLOSE,
     };

@@ -89,7 +89,10 @@ fn in_call(
         Call::UsableSize if null => rules.push(RuleId::UsableNull),
         Call::FreeSized | Call::FreeAlignedSized if null => rules.push(RuleId::SizedFreeNull),
         Call::Freezero if null => rules.push(RuleId::FreezeroNull),
-        call if call.is_delete() => rules.extend(rules_of_delete(call, null)),
+        // What is wrong where memory is short is wrong with any free.
+        call if call.is_delete() && (null || !program.is_short_at(index)) => {
+            rules.extend(rules_of_delete(call, null));
+        }
         // Whatever the reason, the operator that finds no memory has its own way to say so.
         call if call.is_new() && may_fail(program, index, op) => rules.push(rule_of_failure(call)),
         Call::FreeSized => rules.push(RuleId::FreeSizedEquiv),

@@ -396,7 +396,8 @@ fn errno(
     true
 }
 
-fn errno_constant(number: i32) -> String {
+/// The number as it stands in C.
+pub fn errno_constant(number: i32) -> String {
     errno_name(number).map_or_else(|| number.to_string(), str::to_owned)
 }
 

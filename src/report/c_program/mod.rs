@@ -119,7 +119,10 @@ fn body(t: &mut Translator<'_>, subject: &SubjectInfo, steps: &[Step]) -> Option
         | Evidence::NotZero { .. }
         | Evidence::NotDiscarded { .. } => {
             t.need(Need::Signals);
-            t.line("catch_signals();");
+            // Where several are tried, a call before the one in question may be what dies for another.
+            if !t.needs.contains(&Need::TryEach) {
+                t.line("catch_signals();");
+            }
         }
         // Nothing but an end of the process can be seen without an operation.
         _ if case.op().is_none() => return None,
@@ -152,6 +155,9 @@ fn add_step(t: &mut Translator<'_>, step: Step) -> Option<()> {
     match step {
         Step::One(index) if index == case.finding.op_index => {
             t.line("/* The operation in question. */");
+            if t.needs.contains(&Need::TryEach) && t.needs.contains(&Need::Signals) {
+                t.line("catch_signals();");
+            }
             return decisive::decide(t, index, &ops[index]).then_some(());
         }
         Step::One(index) => {

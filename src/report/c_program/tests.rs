@@ -618,12 +618,13 @@ fn what_a_run_with_threads_cannot_show_is_not_written() {
     let harm = Evidence::BadAddress { address: 1 };
     let threads = "thread 1\np0 = malloc 100\nthread 2\np1 = malloc 100\njoin";
     assert!(written(threads, &harm));
-    let errno = Evidence::Errno {
+    let errno = |wanted| Evidence::Errno {
         before: 2,
-        after: 3,
-        wanted: None,
+        after: libc::EAGAIN,
+        wanted,
     };
-    assert!(!written(threads, &errno));
+    assert!(!written(threads, &errno(Some(libc::ENOMEM))));
+    assert!(written(threads, &errno(Some(2))) && written(threads, &errno(None)));
     assert!(!written(&format!("{threads}\nlimit 1048576"), &harm));
     let nothing = "under threads 3\nsweep\nrepeat 2000 x 1";
     assert!(!written(nothing, &harm), "it ends at once");

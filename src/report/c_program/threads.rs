@@ -2,9 +2,11 @@
 //!
 //! What threads do to one another shows in some runs, and now in one way, now in another. So the program asks for no single
 //! operation's outcome: every block is filled with a value of its own and looked at again before it is resized or freed,
-//! what `calloc` gives is looked at, and a signal or a run without end counts as well. Runs are repeated, as often as the
+//! what `calloc` gives is looked at, and a signal or a run without end counts as well; what is left in `errno` only if that
+//! is what was found. Runs are repeated, as often as the
 //! finding makes it likely that one shows it.
 
+use super::decisive::errno_constant;
 use super::helpers::Need;
 use super::translate::{Translator, number};
 use crate::program::{Call, Condition, NO_SLOT, Op, Schedule, Section, Step, Under, sections};
@@ -34,7 +36,7 @@ pub fn functions(t: &mut Translator<'_>) -> Option<String> {
     let case = t.case;
     let seen = match &case.finding.evidence {
         Evidence::Died { death, .. } => !matches!(death, Death::Exit { .. }),
-        evidence => evidence.is_harm(),
+        evidence => evidence.is_harm() || left_in_errno(case).is_some(),
     };
     let ops = &case.program.ops;
     // What makes no block itself is over in C before anything can happen beside it.
@@ -51,6 +53,18 @@ pub fn functions(t: &mut Translator<'_>) -> Option<String> {
     let text = writer.program();
     repeat_runs(t);
     Some(text)
+}
+
+/// What calls leave in `errno` that must leave it alone.
+fn left_in_errno(case: &Case) -> Option<i32> {
+    match case.finding.evidence {
+        Evidence::Errno {
+            before,
+            after,
+            wanted,
+        } if wanted.is_none_or(|wanted| wanted == before) => Some(after),
+        _ => None,
+    }
 }
 
 /// Whether the operation means the same where several threads make such.
@@ -86,7 +100,17 @@ fn repeat_runs(t: &mut Translator<'_>) {
 fn statements(t: &mut Translator<'_>, ops: &[Op]) -> Vec<Vec<String>> {
     let each = ops.iter().enumerate();
     each.map(|(index, op)| {
-        let lines = statement(t, index, op);
+        let mut lines = statement(t, index, op);
+        if let Some(left) = left_in_errno(t.case)
+            && t.case.op().is_some_and(|guilty| guilty.call == op.call)
+        {
+            lines.insert(0, "errno = 4242;".into());
+            lines.push(format!("if (errno == {})", errno_constant(left)));
+            lines.push(format!(
+                "    broken(\"{} left errno %d\", errno);",
+                op.call.as_str()
+            ));
+        }
         t.follow(index, op);
         // A child has what its parent had, and the parent has it still after it.
         match op.call {

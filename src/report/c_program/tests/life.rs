@@ -237,6 +237,12 @@ fn a_child_among_threads() {
         Op::new(Call::Fork, NO_SLOT, 0, 0),
         FREE,
     ];
+    let errno = Evidence::Errno {
+        before: 4242,
+        after: libc::EAGAIN,
+        wanted: Some(4242),
+    };
+    not_shown(RuleId::FreeErrno, &ops, &[gave(16)], errno);
     let hangs = Evidence::Died {
         death: Death::Hang { millis: 2000 },
         moment: Moment::Call,
