@@ -78,16 +78,19 @@ static void caught(int number)
     broken("signal %d in %s", number, doing);
 }
 
-/* On a stack of its own, for signals that say the stack is full. */
+/* On a stack of its own, for signals that say the stack is full. What handles SIGSYS already is a filter's. */
 static void catch_signals(void)
 {
     static char stack[65536];
     stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
-    struct sigaction action = {.sa_handler = caught, .sa_flags = SA_ONSTACK};
+    struct sigaction action = {.sa_handler = caught, .sa_flags = SA_ONSTACK}, old;
     const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGALRM, SIGSYS};
     sigaltstack(&other, NULL);
-    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-        sigaction(numbers[k], &action, NULL);
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
+        sigaction(numbers[k], NULL, &old);
+        if (numbers[k] != SIGSYS || old.sa_handler == SIG_DFL)
+            sigaction(numbers[k], &action, NULL);
+    }
 }
 
 int main(void)

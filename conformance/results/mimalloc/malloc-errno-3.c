@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 /* Called through volatile pointers, so that no compiler knows what they do. */
-static void *(*volatile aligned_alloc_)(size_t, size_t) = aligned_alloc;
+static void *(*volatile realloc_)(void *, size_t) = realloc;
 
 static void *q;
 
@@ -48,8 +48,8 @@ int main(void)
 {
     /* The operation in question. */
     errno = 4242;
-    q = aligned_alloc_(1, 9223372036854775808u);
+    q = realloc_(NULL, 9223372036854775808u);
     if (q == NULL && errno != ENOMEM)
-        broken("aligned_alloc(1, 9223372036854775808u): errno %d", errno);
+        broken("realloc(NULL, 9223372036854775808u): errno %d", errno);
     not_shown();
 }
