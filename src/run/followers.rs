@@ -6,7 +6,7 @@
 
 use super::races::is_hang;
 use crate::program::{Call, Condition, Op};
-use crate::shadow::{Case, Evidence, is_about_threads};
+use crate::shadow::{Case, Evidence, TOLD, is_about_threads, rule_of_told};
 use crate::spec::RuleId;
 
 /// Whether a rule is about threads, or about what else a process may meet with.
@@ -15,7 +15,8 @@ pub(super) fn is_about_company(rule: RuleId) -> bool {
 }
 
 /// Drops the harm to memory that follows from harm done without company, told or met `beside` what was asked about, and
-/// answers with the rule that this breaks. Who waits for ever in company does not do so for damage.
+/// answers with the rule that this breaks. Who waits for ever in company does not do so for damage. What frees do that are
+/// told the size explains only what shows in programs that have such.
 pub(super) fn drop_followers(cases: &mut Vec<Case>, beside: &[Case]) -> Option<RuleId> {
     let alone = |case: &&Case| {
         let evidence = &case.finding.evidence;
@@ -25,10 +26,19 @@ pub(super) fn drop_followers(cases: &mut Vec<Case>, beside: &[Case]) -> Option<R
             && !case.program.has_threads()
             && !is_about_company(case.finding.rule)
     };
-    let first = cases.iter().chain(beside).find(alone)?.finding.rule;
+    let harmful = cases.iter().chain(beside).filter(alone);
+    let (told, others): (Vec<RuleId>, Vec<RuleId>) = harmful
+        .map(|case| case.finding.rule)
+        .partition(|rule| TOLD.contains(rule));
+    let is_explained = |case: &Case| {
+        let mut its = case.program.ops.iter().filter_map(rule_of_told);
+        !others.is_empty() || its.any(|rule| told.contains(&rule))
+    };
     let follows = |case: &Case| harms_or_dies(case) && !(case.reproduced && is_hang(&case.finding));
-    cases.retain(|case| !is_about_company(case.finding.rule) || !follows(case));
-    Some(first)
+    cases.retain(|case| {
+        !is_about_company(case.finding.rule) || !follows(case) || !is_explained(case)
+    });
+    others.first().copied()
 }
 
 /// Whether blocks have one address that no byte is stored at.
@@ -144,6 +154,25 @@ mod tests {
             (Some(RuleId::Disjoint), vec![RuleId::Disjoint])
         );
         assert_eq!(left(cases(&all[1..])), (None, all[1..].to_vec()));
+    }
+
+    #[test]
+    fn what_a_free_does_that_is_told_the_size_explains_only_programs_that_have_one() {
+        let harm = Evidence::BadAddress { address: 1 };
+        let race = |program: &str| Case {
+            program: Program::parse(&format!("# allocspec trace 1\n{program}\n"))
+                .expect("a program"),
+            ..case(RuleId::ThreadSafe, harm.clone())
+        };
+        let told = || case(RuleId::CxxSizedEquiv, harm.clone());
+        let plain = race("p0 = new 8\ndelete p0");
+        let sized = race("p0 = new 8\ndelete_sized p0");
+        let both = vec![RuleId::CxxSizedEquiv, RuleId::ThreadSafe];
+        assert_eq!(left(vec![told(), plain]), (None, both));
+        assert_eq!(
+            left(vec![told(), sized]),
+            (None, vec![RuleId::CxxSizedEquiv])
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ const LINES_AHEAD: u64 = 4;
 
 /// Rules about a free that is told the size: what it damages shows in other blocks, whether or not anybody asks about
 /// those.
-pub(super) const TOLD: [RuleId; 3] = [
+pub const TOLD: [RuleId; 3] = [
     RuleId::FreeSizedEquiv,
     RuleId::FreeAlignedSizedEquiv,
     RuleId::CxxSizedEquiv,

@@ -159,7 +159,9 @@ impl Table {
             number.len() + 2
         };
         write!(out, "    {style}{word:4}{style:#}  ")?;
-        let Some(room) = beside(self.width, column + reserved) else {
+        // Names of sections may be longer than those of rules.
+        let fits = id.len() < id_width;
+        let Some(room) = beside(self.width, column + reserved).filter(|_| fits) else {
             let gap = self
                 .width
                 .saturating_sub(INDENT + id.len() + number.len())
