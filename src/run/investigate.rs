@@ -77,7 +77,8 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         once: item.once,
         kind,
         until: until.checked_sub(time / ATTRIBUTION).unwrap_or(until),
-        tries: match item.program.is_among_threads() {
+        // What grows does so in every run, each of which takes its time.
+        tries: match item.program.is_among_threads() && !grows {
             true => AMONG_THREADS,
             false => 1,
         },

@@ -287,6 +287,20 @@ fn only_the_rules_asked_for_are_reported() {
     assert_eq!(report.passes(), 2);
 }
 
+/// What harms blocks may turn out to be about the rules asked for, so it is looked into, and told of.
+#[test]
+fn what_is_met_beside_the_rules_asked_for_is_told() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/issues_twice") else {
+        return;
+    };
+    let report = room.check(&library, &["--rule", "calloc-zero"]);
+    let notes = report.json["subject"]["notes"].to_string();
+    assert!(notes.contains("not asked about: "), "{notes}");
+    assert!(notes.contains("disjoint"), "{notes}");
+    assert_eq!(report.rules().len(), 1);
+}
+
 /// Checks a fixed number of operations in one process: with several, the counts depend on which is faster.
 fn counted(subject: &str) -> Report {
     let room = Room::new();

@@ -32,10 +32,11 @@ fn run(case: &Case) -> Option<Ran> {
     system.path = None;
     let text = c_program(case, &system, &rule(case.finding.rule), Path::new("x.c"))
         .expect("the case can be had in C");
-    compile_and_run(&text)
+    compile_and_run(&text, &[])
 }
 
-fn compile_and_run(text: &str) -> Option<Ran> {
+/// The program compiled with these arguments too.
+fn compile_and_run(text: &str, arguments: &[&str]) -> Option<Ran> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let c: PathBuf = directory.path().join("x.c");
     std::fs::write(&c, text).expect("room for a C program");
@@ -46,6 +47,7 @@ fn compile_and_run(text: &str) -> Option<Ran> {
             .args(["-Wall", "-Wextra", "-Werror", optimisation, "-o"])
             .arg(&program)
             .arg(&c)
+            .args(arguments)
             .output();
         let Ok(cc) = cc else {
             eprintln!("skipped: there is no `cc`");
@@ -479,7 +481,7 @@ fn many_slots_are_loops_over_an_array() {
     .expect("the case can be had in C");
     assert!(text.contains("for (i = 998; i > -2; i -= 2)"), "{text}");
     assert!(text.lines().count() < 140, "{text}");
-    if let Some(ran) = compile_and_run(&text) {
+    if let Some(ran) = compile_and_run(&text, &[]) {
         assert_eq!(ran.said, "not shown\n");
     }
     not_shown(RuleId::Disjoint, &ops, &[], overlap(1));
@@ -536,7 +538,7 @@ fn other_names_are_declared() {
     );
     let library =
         "#include <stddef.h>\nvoid *je_malloc(size_t n) { (void)n; return (void *)24; }\n";
-    if let Some(ran) = compile_and_run(&format!("{library}{text}")) {
+    if let Some(ran) = compile_and_run(&format!("{library}{text}"), &[]) {
         assert_eq!(ran.status, Some(1), "{ran:?}");
     }
 }

@@ -486,15 +486,15 @@ impl<'a> Translator<'a> {
             }
             Call::FailSyscall => {
                 self.need(Need::FailSystemCalls);
-                let all_first = !self.needs.contains(&Need::TryEach);
-                vec![fail_system_calls(op, all_first)]
+                vec![fail_system_calls(op, self.needs.contains(&Need::TryEach))]
             }
             _ => Vec::new(),
         }
     }
 }
 
-fn fail_system_calls(op: &Op, all_first: bool) -> String {
+/// The statement that makes system calls fail: those that the program says, or the one whose turn it is to be tried.
+fn fail_system_calls(op: &Op, tries_each: bool) -> String {
     let Some(failing) = Failing::of(op) else {
         return "fail_system_calls(-1, 0, 0);".into();
     };
@@ -503,10 +503,9 @@ fn fail_system_calls(op: &Op, all_first: bool) -> String {
         syscall => format!("SYS_{}", syscall.as_str()),
     };
     let onwards = u8::from(failing.which == Which::From);
-    // Where it takes a later one, each is tried.
-    let number = match all_first {
-        true => failing.number.to_string(),
-        false => "chosen".into(),
+    let number = match tries_each {
+        true => "chosen".into(),
+        false => failing.number.to_string(),
     };
     format!("fail_system_calls({call}, {number}, {onwards});")
 }

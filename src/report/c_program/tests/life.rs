@@ -180,8 +180,11 @@ fn not_shown_silently(rule: RuleId, ops: &[Op], outcomes: &[Outcome], evidence: 
     }
 }
 
+/// Without a C++ library there is no handler; with one it is asked, unless the operator is another's that does not ask.
 #[test]
 fn a_new_handler() {
+    const RUNTIME: &[&str] = &["-rdynamic", "-Wl,--no-as-needed", "-l:libstdc++.so.6"];
+    const DEAF: &str = "void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag) { return size && tag ? NULL : NULL; }\n";
     let ops = [
         under(Condition::NewHandler, 2),
         Op::new(Call::NewNothrow, 0, 1 << 57, 0),
@@ -190,8 +193,20 @@ fn a_new_handler() {
         wanted: String::new(),
         found: String::new(),
     };
-    // Without a C++ library there is none.
-    not_shown(RuleId::CxxNewHandler, &ops, &[gave(0), failed(12)], gave_up);
+    let rule = RuleId::CxxNewHandler;
+    let outcomes = [gave(0), failed(12)];
+    not_shown(rule, &ops, &outcomes, gave_up.clone());
+    let case = case(rule, &ops, &outcomes, gave_up);
+    let mut system = subject("system");
+    (system.kind, system.path) = ("system", None);
+    let text = c_program(&case, &system, &self::rule(rule), Path::new("x.c"));
+    let text = text.expect("the case can be had in C");
+    for (operator, status) in [("", 0), (DEAF, 1)] {
+        if let Some(ran) = compile_and_run(&format!("{text}{operator}"), RUNTIME) {
+            assert_eq!(ran.status, Some(status), "{ran:?}");
+            assert!(!ran.said.contains("no C++ library"), "{ran:?}");
+        }
+    }
 }
 
 #[test]
