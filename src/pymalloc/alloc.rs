@@ -295,11 +295,7 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             if PoolHeader::extend::<L>(pool, class, self.sources.faults) {
                 return;
             }
-            let next = (*pool).nextpool;
-            self.used[class] = next;
-            if !next.is_null() {
-                (*next).prevpool = ptr::null_mut();
-            }
+            self.used[class] = (*pool).nextpool;
         }
     }
 
@@ -314,7 +310,6 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
         // SAFETY: the pool is empty and ours.
         unsafe {
             (*pool).nextpool = ptr::null_mut();
-            (*pool).prevpool = ptr::null_mut();
             (*pool).count = 1;
             if (*pool).szidx != class as u32 || self.has(Fault::EmptyPoolForgets) {
                 return PoolHeader::begin::<L>(pool, class, self.sources.faults);
@@ -363,12 +358,11 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
                 return;
             }
             let first = self.used.get_unchecked_mut((*pool).szidx as usize);
-            let next = std::mem::replace(first, pool);
-            (*pool).nextpool = next;
-            (*pool).prevpool = ptr::null_mut();
-            if !next.is_null() {
-                (*next).prevpool = pool;
-            }
+            let second = std::mem::replace(first, pool);
+            (*pool).nextpool = second;
+            // Whether there is one is hard to guess: a first pool may have any `prevpool`.
+            let behind = if second.is_null() { pool } else { second };
+            (*behind).prevpool = pool;
         }
     }
 
@@ -381,14 +375,16 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
     unsafe fn pool_is_empty(&mut self, pool: *mut PoolHeader) {
         // SAFETY: the caller's promise; neighbours in the list are pools.
         unsafe {
-            let (next, prev) = ((*pool).nextpool, (*pool).prevpool);
-            if prev.is_null() {
-                *self.used.get_unchecked_mut((*pool).szidx as usize) = next;
+            let first = self.used.get_unchecked_mut((*pool).szidx as usize);
+            let next = (*pool).nextpool;
+            if *first == pool {
+                *first = next;
             } else {
+                let prev = (*pool).prevpool;
                 (*prev).nextpool = next;
-            }
-            if !next.is_null() {
-                (*next).prevpool = prev;
+                if !next.is_null() {
+                    (*next).prevpool = prev;
+                }
             }
             self.arenas.give_pool(pool, &mut self.sources);
         }

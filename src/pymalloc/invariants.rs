@@ -186,7 +186,7 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
                 );
                 // No circle passes this.
                 ensure!(
-                    header.prevpool == prev,
+                    prev.is_null() || (header.prevpool == prev && pool != first),
                     "the list of class {class} does not lead back"
                 );
                 let arena = self.arenas.entries().get(header.arenaindex as usize);

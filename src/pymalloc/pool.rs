@@ -20,7 +20,7 @@ pub(super) struct PoolHeader {
     pub freeblock: *mut u8,
     /// The next pool with free blocks of the class; of an empty pool, the next empty pool of the arena.
     pub nextpool: *mut PoolHeader,
-    /// The previous pool of the class; meaningless in a full or empty pool.
+    /// The previous pool of the class; meaningless in the first, and in a full or empty pool.
     pub prevpool: *mut PoolHeader,
     /// The arena's position in the vector of arenas.
     pub arenaindex: u32,
@@ -151,6 +151,8 @@ impl PoolHeader {
             (*pool).freeblock = block;
             (*pool).nextoffset = offset + (size - narrower) as u32;
             set_link(block, ptr::null_mut());
+            // The next one is asked for soon.
+            prefetch(block.wrapping_add(size));
             true
         }
     }
