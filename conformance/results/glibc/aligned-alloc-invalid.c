@@ -5,7 +5,7 @@
  * C17 7.22.3.1
  *
  * Expected: NULL.
- * Found: a block at 0x555555c272a0.
+ * Found: a block at 0x555555c292a0.
  *
  * cc conformance/results/glibc/aligned-alloc-invalid.c -o t && ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.

@@ -5,7 +5,7 @@
  * glibc manual 3.2.3.6; Linux memalign(3)
  *
  * Expected: a multiple of 256.
- * Found: 0x45cce030180, which is 128 past one.
+ * Found: 0x3fb50030180, which is 128 past one.
  *
  * cc conformance/results/mimalloc/align-memalign.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libmimalloc.so.2 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.

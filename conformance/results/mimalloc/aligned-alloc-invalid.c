@@ -5,7 +5,7 @@
  * C17 7.22.3.1
  *
  * Expected: NULL.
- * Found: a block at 0x45cce030180.
+ * Found: a block at 0x3fb50030180.
  *
  * cc conformance/results/mimalloc/aligned-alloc-invalid.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libmimalloc.so.2 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.

@@ -5,8 +5,8 @@
  * the others were in the middle of.
  * glibc malloc/arena.c, __malloc_fork_lock_parent; POSIX.1-2017 fork
  *
- * Expected: malloc returns.
- * Found: no return within 2,013 milliseconds.
+ * Expected: free returns.
+ * Found: no return within 2,006 milliseconds.
  *
  * cc conformance/results/tbbmalloc/fork-mt-child.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtbbmalloc_proxy.so.2 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.

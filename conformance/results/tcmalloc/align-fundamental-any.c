@@ -6,7 +6,7 @@
  * C17 7.22.3p1; POSIX.1-2017 malloc
  *
  * Expected: a multiple of 16.
- * Found: 0x55555643a008, which is 8 past one.
+ * Found: 0x55555643c008, which is 8 past one.
  *
  * cc conformance/results/tcmalloc/align-fundamental-any.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.

@@ -5,7 +5,7 @@
  * C17 7.22.3.1
  *
  * Expected: NULL.
- * Found: a block at 0x55555643c010.
+ * Found: a block at 0x55555643e010.
  *
  * cc conformance/results/tcmalloc/aligned-alloc-invalid.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.

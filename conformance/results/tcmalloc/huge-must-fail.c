@@ -6,7 +6,7 @@
  * C17 7.22.3p1; POSIX.1-2017 malloc
  *
  * Expected: NULL.
- * Found: a block at 0x55555643e000.
+ * Found: a block at 0x555556440000.
  *
  * cc conformance/results/tcmalloc/huge-must-fail.c -o t && LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 ./t
  * prints what is broken and exits with status 1, or 0 if it does not show.
