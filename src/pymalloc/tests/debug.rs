@@ -133,6 +133,27 @@ fn old_blocks_have_serial_numbers() {
     }
 }
 
+/// Since 3.7 what fails has no number. Others may count at the same time: the smallest distance is told.
+#[test]
+fn what_fails_was_counted_before_3_7() {
+    for (version, least) in [("2.7", 2), ("3.6.15", 2), ("3.7.16", 1)] {
+        let distance = || {
+            let mut it = layered(version, Domain::Mem);
+            let first = it.layer.malloc(2);
+            it.watch.world.borrow_mut().fail_raw(1);
+            assert!(it.layer.malloc(2).is_null());
+            let freed = it.layer.malloc(2);
+            let serial = |block| u64::from_be_bytes(it.bytes(block, 10, 18).try_into().unwrap());
+            let distance = serial(freed) - serial(first);
+            // SAFETY: the block is live.
+            unsafe { it.layer.free(freed) };
+            distance
+        };
+        let smallest = (0..100).map(|_| distance()).min();
+        assert_eq!(smallest, Some(least), "{version}");
+    }
+}
+
 #[test]
 fn what_is_freed_is_dead() {
     // pymalloc keeps what it is given back, but for the link in the first word.
@@ -164,13 +185,24 @@ fn nested_layers_wrap_twice() {
         (&header[6..8], &header[22..24]),
         (&[2, 112][..], &[2, 88][..])
     );
-    // The header makes requests of nothing small ones, and those of 489 bytes large ones.
-    assert_eq!(
-        watch.place(object.malloc(0).addr()).map(|(place, _)| place),
-        Some(0)
-    );
-    assert!(watch.place(object.malloc(488).addr()).is_some());
-    assert!(watch.place(object.malloc(489).addr()).is_none());
+}
+
+/// What is around a block counts: requests of nothing are small ones, and those just below the threshold large ones.
+#[test]
+fn pools_serve_less_under_a_debug_layer() {
+    for (version, extra) in [("3.6", 32), ("3.7.16", 32), ("3.8", 24), ("3.13", 24)] {
+        let watch = Watch::new();
+        let heap = Pymalloc::<P16kR64, _, _>::new(
+            Watched(watch.world.clone()),
+            Watched(watch.world.clone()),
+        );
+        let mut object = Debug::over(heap, Domain::Object, style(version));
+        let mut is_pooled = |size| watch.place(object.malloc(size).addr()).is_some();
+        assert!(is_pooled(0) && is_pooled(512 - extra), "{version}");
+        watch.settle();
+        assert!(!is_pooled(513 - extra), "{version}");
+        assert_eq!(watch.asked(), [Malloc(513)], "{version}");
+    }
 }
 
 #[test]
@@ -361,6 +393,82 @@ fn every_byte_around_a_block_is_looked_at() {
                 assert!(words.ends_with(which), "{version}, {offset}: {words}");
             }
         }
+    }
+}
+
+/// First the letter, then what is before the block, then what is behind it; and before anything else of a request.
+#[test]
+fn blocks_are_looked_at_from_the_front() {
+    let spoil = |block: *mut u8, offsets: &[isize]| {
+        for &offset in offsets {
+            // SAFETY: header and trailer are there.
+            unsafe {
+                let byte = block.offset(offset);
+                byte.write(byte.read() ^ 0x10);
+            }
+        }
+    };
+    for (offsets, noticed) in [
+        (&[-8, -1, 13][..], "bad ID: Allocated using API"),
+        (&[-1, 13], "bad leading pad byte\n"),
+        (&[13], "bad trailing pad byte\n"),
+    ] {
+        let mut it = layered("3.13", Domain::Object);
+        let (block, other) = (it.fill(13), it.fill(5));
+        spoil(block, offsets);
+        // SAFETY: the other block is live.
+        unsafe { it.layer.free(other) };
+        let others = [it.layer.malloc(1), it.layer.calloc(1, 1)];
+        assert!(
+            others.iter().all(|block| !block.is_null()),
+            "and says nothing"
+        );
+        it.watch.settle();
+        // SAFETY: the block is live.
+        let words = it.last_words(|layer| unsafe {
+            layer.realloc(block, SIZE_LIMIT);
+        });
+        assert!(words.contains(noticed), "{offsets:?}: {words}");
+        assert_eq!(it.watch.asked(), []);
+    }
+}
+
+#[test]
+fn what_is_freed_twice_has_a_dead_letter() {
+    for resized in [false, true] {
+        let mut watch = Watch::<P16kR64>::with_places(1);
+        watch.heap.malloc(64);
+        let told = Told::default();
+        let key = Key(Rc::new(Cell::new(true)));
+        let mut layer = Debug::with(
+            *watch.heap,
+            Domain::Object,
+            style("3.13"),
+            told.clone(),
+            key,
+        );
+        // What the dead size leads to is read by the dump: a size that leads nowhere else is put there.
+        let block = layer.malloc(40);
+        // SAFETY: the block is live the first time; its pool stays mapped.
+        unsafe {
+            layer.free(block);
+            block.sub(16).cast::<u64>().write(40_u64.to_be());
+        }
+        let act = AssertUnwindSafe(|| {
+            // SAFETY: the pool stays mapped.
+            unsafe {
+                if resized {
+                    layer.realloc(block, 50);
+                } else {
+                    layer.free(block);
+                }
+            }
+        });
+        assert!(catch_unwind(act).is_err(), "nothing was noticed");
+        let words = told.0.take();
+        let expected = b"bad ID: Allocated using API '\xdd', verified using API 'o'";
+        let noticed = words.windows(expected.len()).any(|words| words == expected);
+        assert!(noticed, "{}", String::from_utf8_lossy(&words));
     }
 }
 

@@ -348,3 +348,48 @@ fn what_replaces_a_layer_can_be_given_one() {
     domains.malloc(Domain::Object, 10);
     assert_eq!(plain.seen(), [("malloc", 34, 0)]);
 }
+
+/// A layer that something was set over is not seen. CPython calls itself without end then; here a block has two headers.
+#[test]
+fn a_layer_below_a_hook_is_not_seen() {
+    let interpreter = Interpreter::<P16kR64>::new("3.13");
+    let domains = interpreter.domains();
+    // SAFETY: nothing is live.
+    let spy = unsafe {
+        interpreter.runtime.set_up_debug_hooks();
+        let spy = spy_on(domains, Domain::Mem);
+        interpreter.runtime.set_up_debug_hooks();
+        spy
+    };
+    let block = domains.malloc(Domain::Mem, 10);
+    assert_eq!(spy.seen(), [("malloc", 34, 0)]);
+    // SAFETY: the headers are there.
+    let letters = unsafe { [block.sub(8).read(), block.sub(24).read()] };
+    assert_eq!(letters, [b'm'; 2]);
+}
+
+/// `sys.getallocatedblocks` tells of what pymalloc handed out, wherever it had it from.
+#[test]
+fn what_pymalloc_hands_out_is_counted() {
+    for (version, counted) in [
+        ("3.13", [0, 30, 30]),
+        ("3.6", [0, 30, 30]),
+        ("3.4.3", [0, 0, 30]),
+    ] {
+        for (domain, counted) in ALL.into_iter().zip(counted) {
+            let mut interpreter = Interpreter::<P16kR64>::new(version);
+            let blocks: Vec<*mut u8> = [0, 100, 600]
+                .into_iter()
+                .flat_map(|size| [size; 10])
+                .map(|size| interpreter.domains().malloc(domain, size))
+                .collect();
+            let told = interpreter.runtime.heap().allocated_blocks();
+            assert_eq!(told, counted, "{version}: {domain:?}");
+            for block in blocks {
+                // SAFETY: the block is live.
+                unsafe { interpreter.domains().free(domain, block) };
+            }
+            assert_eq!(interpreter.runtime.heap().allocated_blocks(), 0);
+        }
+    }
+}

@@ -84,6 +84,7 @@ macro_rules! seen {
                 an_empty_pool_keeps_its_free_list_for_its_class
                 empty_pools_are_used_before_virgin_ones_last_emptied_first
                 a_block_moves_if_that_saves_a_quarter_of_its_class
+                a_block_that_grows_takes_its_whole_class_along
                 sizes_that_move_when_nothing_changes
                 requests_for_nothing_reach_the_raw_domain
                 nothing_above_the_limit_is_asked_for

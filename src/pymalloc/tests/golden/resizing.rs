@@ -70,3 +70,25 @@ pub(super) fn sizes_that_move_when_nothing_changes<L: Seen>() {
     let expected: Vec<usize> = expected.collect();
     assert_eq!(moving, expected);
 }
+
+/// All that the old block could hold comes along, whatever was asked for, and nothing more.
+pub(super) fn a_block_that_grows_takes_its_whole_class_along<L: Seen>() {
+    let step = L::LARGEST / L::CLASSES;
+    for (class_size, size) in [(L::LARGEST, L::LARGEST + 100), (2 * step, 5 * step)] {
+        let mut watch = Watch::<L>::with_places(40);
+        let block = watch.heap.malloc(class_size - 3);
+        // SAFETY: the class has so many bytes.
+        unsafe { block.write_bytes(0x11, class_size) };
+        // What is taken next is of the new size, and filled with something else.
+        let other = watch.heap.malloc(size);
+        // SAFETY: it has this size.
+        unsafe { other.write_bytes(0x22, size) };
+        watch.free(other);
+        let moved = watch.realloc(block, size);
+        // SAFETY: it has this size.
+        let bytes = unsafe { std::slice::from_raw_parts(moved, size) };
+        assert!(bytes[..class_size].iter().all(|&byte| byte == 0x11));
+        assert!(bytes[class_size..].iter().all(|&byte| byte != 0x11));
+        watch.free(moved);
+    }
+}
