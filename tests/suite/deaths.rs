@@ -12,6 +12,42 @@ use std::rc::Rc;
 
 /// What the interpreter is to do.
 const SCRIPT: &str = include_str!("misuse.py");
+/// Calls for a block without the lock.
+const CALL: &str = "\
+import ctypes, sys
+malloc = ctypes.CDLL(None).PyObject_Malloc
+malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+malloc(430)
+sys.stderr.write('nothing was noticed\\n')
+";
+/// Four threads without the lock, each of which fills raw blocks with a byte of its own; fails if one is spoilt.
+const THREADS: &str = "\
+import ctypes, random, sys, threading
+library = ctypes.CDLL(None)
+malloc, realloc, free = library.PyMem_RawMalloc, library.PyMem_RawRealloc, library.PyMem_RawFree
+malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+realloc.restype, realloc.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t]
+free.restype, free.argtypes = None, [ctypes.c_void_p]
+whole = []
+def work(fill):
+    some = random.Random(fill)
+    for _ in range(5000):
+        old, new = int(5001 * some.random()), int(5001 * some.random())
+        block = malloc(old)
+        ctypes.memset(block, fill[0], old)
+        block = realloc(block, new)
+        kept = min(old, new)
+        if ctypes.string_at(block, kept) != fill * kept:
+            return
+        free(block)
+    whole.append(fill)
+threads = [threading.Thread(target=work, args=(fill,)) for fill in (b'a', b'b', b'c', b'd')]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(len(whole) != len(threads))
+";
 /// Bytes of the block: of a class that the interpreter hardly uses itself, with room after the trailer.
 const SIZE: isize = 430;
 const DOMAINS: [Domain; 3] = [Domain::Raw, Domain::Mem, Domain::Object];
@@ -67,17 +103,32 @@ fn letter(domain: Domain) -> String {
     char::from(domain as u8).to_string()
 }
 
-fn run(python: &Path, misuse: &Misuse) -> Output {
-    let spoilt = misuse.spoilt.map_or("whole".into(), |at| at.to_string());
+/// An interpreter with a value of `PYTHONMALLOC`, to run a script.
+fn scripted(python: &Path, malloc: &str, script: &str) -> Command {
     let mut command = Command::new(python);
     command
-        .args(["-s", "-S", "-c", SCRIPT])
+        .args(["-s", "-S", "-c", script])
+        .current_dir("/")
+        .env("PYTHONMALLOC", malloc);
+    command
+}
+
+fn run(python: &Path, malloc: &str, misuse: &Misuse) -> Output {
+    let spoilt = misuse.spoilt.map_or("whole".into(), |at| at.to_string());
+    let mut command = scripted(python, malloc, SCRIPT);
+    command
         .args([letter(misuse.made_by), SIZE.to_string(), spoilt])
         .args([misuse.last, &letter(misuse.by)])
-        .arg(if misuse.held { "held" } else { "released" })
-        .current_dir("/")
-        .env("PYTHONMALLOC", "debug");
+        .arg(if misuse.held { "held" } else { "released" });
     command.output().expect("the interpreter starts")
+}
+
+/// Asserts that the interpreter came to the end of its script.
+#[track_caller]
+fn assert_unnoticed(output: &Output, case: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{case}\n{said}");
+    assert!(said.contains("nothing was noticed"), "{case}\n{said}");
 }
 
 /// What the reference's layer says as it ends, if it notices.
@@ -164,7 +215,7 @@ fn what_is_noticed_ends_both_alike() {
     }
     for (python, version) in interpreters() {
         for misuse in &all {
-            let output = run(&python, misuse);
+            let output = run(&python, "debug", misuse);
             let told = format!(
                 "{python:?} {misuse:?}\n{}",
                 String::from_utf8_lossy(&output.stderr)
@@ -186,7 +237,7 @@ fn what_is_freed_twice_is_noticed_while_it_is_dead() {
     // 3.6 takes `debug` for `malloc_debug`, and the C library writes over dead bytes.
     let all = interpreters().into_iter();
     for (python, version) in all.filter(|(_, version)| *version >= Version(3, 7, 0)) {
-        let output = run(&python, &twice);
+        let output = run(&python, "debug", &twice);
         assert!(output.status.signal().is_some(), "{python:?}");
         let dead = [b"API '".as_slice(), &[Style::of(version).dead], b"'"].concat();
         let said = &output.stderr;
@@ -220,11 +271,62 @@ fn what_is_not_noticed_by_either() {
     ];
     for (python, version) in interpreters() {
         for misuse in &unnoticed {
-            let output = run(&python, misuse);
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{python:?} {misuse:?}\n{said}");
-            assert!(said.contains("nothing was noticed"), "{said}");
+            let output = run(&python, "debug", misuse);
+            assert_unnoticed(&output, &format!("{python:?} {misuse:?}"));
             assert_eq!(reference(version, misuse), None, "{misuse:?}");
+        }
+    }
+}
+
+/// From 3.12 on pymalloc finds its pools by way of the thread that holds the lock.
+#[test]
+fn without_hooks_or_the_lock_new_pools_are_fatal() {
+    let released = Misuse {
+        held: false,
+        ..FREED
+    };
+    for (python, version) in interpreters() {
+        let fatal = version >= Version(3, 12, 0);
+        for (malloc, fatal) in [("pymalloc", fatal), ("malloc", false)] {
+            let output = run(&python, malloc, &released);
+            let case = format!("{python:?} {malloc}");
+            match fatal {
+                true => assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{case}"),
+                false => assert_unnoticed(&output, &case),
+            }
+        }
+    }
+}
+
+/// Where another interpreter was made, these look no more for who holds the lock.
+#[test]
+fn a_sub_interpreter_blinds_the_hooks_to_the_lock() {
+    let create = "import _xxsubinterpreters\n_xxsubinterpreters.create()\n";
+    let blind = Version(3, 8, 0)..Version(3, 12, 0);
+    let all = interpreters().into_iter();
+    for (python, _) in all.filter(|(_, version)| blind.contains(version)) {
+        let call = |script: &str| {
+            let output = scripted(&python, "debug", script).output();
+            output.expect("the interpreter starts")
+        };
+        let output = call(CALL);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
+        assert!(said.contains("without holding the GIL"), "{said}");
+        let output = call(&[create, CALL].concat());
+        assert_unnoticed(&output, &format!("{python:?}"));
+    }
+}
+
+#[test]
+fn raw_blocks_need_no_lock() {
+    for (python, _) in interpreters() {
+        for malloc in ["debug", "pymalloc", "malloc"] {
+            let output = scripted(&python, malloc, THREADS).output();
+            let output = output.expect("the interpreter starts");
+            let said = String::from_utf8_lossy(&output.stderr);
+            let ended = (output.status.code(), said.as_ref());
+            assert_eq!(ended, (Some(0), ""), "{python:?} {malloc}");
         }
     }
 }

@@ -6,15 +6,44 @@ use allocspec::pymalloc::{Domain, Style, Version};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Shows the eight bytes before a block of each domain, and what the interpreter knows of its small blocks.
-const SHOW: &str = "\
+/// Finds what allocates in each domain.
+const MALLOCS: &str = "\
 import ctypes, sys
-for name in ('PyMem_RawMalloc', 'PyMem_Malloc', 'PyObject_Malloc'):
-    malloc = getattr(ctypes.pythonapi, name)
+names = 'PyMem_RawMalloc', 'PyMem_Malloc', 'PyObject_Malloc'
+mallocs = [getattr(ctypes.pythonapi, name) for name in names]
+for malloc in mallocs:
     malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+";
+
+/// Shows the eight bytes before a block of each of [`MALLOCS`], and what the interpreter knows of its small blocks.
+const SHOW: &str = "\
+for malloc in mallocs:
     header = bytearray(ctypes.string_at(malloc(430) - 8, 8))
     print(''.join('%02x' % byte for byte in header))
 sys._debugmallocstats()
+";
+
+/// Tells how large the C library takes a block of each of [`MALLOCS`] to be.
+const USABLE: &str = "\
+usable = ctypes.CDLL(None).malloc_usable_size
+usable.restype, usable.argtypes = ctypes.c_size_t, [ctypes.c_void_p]
+for malloc in mallocs:
+    print(usable(malloc(600)))
+";
+
+/// Tells how many more blocks are counted after a thousand calls of each of [`MALLOCS`], small and large, and how many
+/// in all. The place for the blocks is there before, lest it be counted.
+const COUNT: &str = "\
+import gc
+blocks = (ctypes.c_void_p * 1000)()
+gc.collect()
+for malloc in mallocs:
+    for size in (100, 600):
+        before = sys.getallocatedblocks()
+        for number in range(len(blocks)):
+            blocks[number] = malloc(size)
+        print(sys.getallocatedblocks() - before)
+print(sys.getallocatedblocks())
 ";
 
 /// Needs several arenas, and tells when it has done.
@@ -76,7 +105,7 @@ impl Interpreter {
     /// The allocators that it is seen to have.
     #[track_caller]
     fn seen(&self, options: &[&str], variables: &[(&str, &str)]) -> Allocators {
-        let output = self.run(options, variables, SHOW);
+        let output = self.run(options, variables, &[MALLOCS, SHOW].concat());
         let told = String::from_utf8_lossy(&output.stderr);
         let case = format!("{:?} {options:?} {variables:?}", self.python);
         assert!(output.status.success(), "{case}\n{told}");
@@ -100,6 +129,18 @@ impl Interpreter {
             "{case}: hooks on some domains: {hooks:?}"
         );
         (beneath, hooks[0])
+    }
+
+    /// The numbers that a script, which follows [`MALLOCS`], tells under a value of `PYTHONMALLOC`.
+    #[track_caller]
+    fn numbers(&self, value: &str, script: &str) -> Vec<i64> {
+        let variables = [("PYTHONMALLOC", value)];
+        let output = self.run(&[], &variables, &[MALLOCS, script].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{:?} {value}\n{told}", self.python);
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let numbers = shown.lines().map(|line| line.parse().expect("a number"));
+        numbers.collect()
     }
 
     /// The statistics that it tells before [`MANY`] has done, and after: the arenas taken until then, for each time.
@@ -253,6 +294,70 @@ fn statistics_are_told_when_asked_for() {
         for (value, malloc) in [("", "pymalloc"), ("1", "malloc")] {
             assert_eq!(told(value, malloc), (vec![], vec![]), "{:?}", python.python);
         }
+    }
+}
+
+/// The serial numbers of debug blocks are gone since.
+#[test]
+fn hooks_of_before_3_8_tell_how_often_they_were_called() {
+    for python in interpreters() {
+        let old = python.version < Version(3, 8, 0);
+        for (value, tells) in [("pymalloc_debug", old), ("pymalloc", false)] {
+            let variables = [("PYTHONMALLOC", value)];
+            let output = python.run(&[], &variables, "import sys; sys._debugmallocstats()");
+            let told = String::from_utf8_lossy(&output.stderr);
+            let case = format!("{:?} {value}\n{told}", python.python);
+            assert!(told.contains("Small block threshold"), "{case}");
+            let serial = told.contains("# times object malloc called");
+            assert_eq!(serial, tells, "{case}");
+        }
+    }
+}
+
+/// An interpreter looks for pymalloc where tracemalloc then stands, and so tells nothing of pools, as over the C
+/// library. With hooks, 3.13 looks behind it.
+#[test]
+fn tracemalloc_hides_the_pools() {
+    let all = interpreters().into_iter();
+    for python in all.filter(|python| python.version >= Version(3, 7, 0)) {
+        let beneath = match python.version >= Version(3, 13, 0) {
+            true => Pools,
+            false => CLibrary,
+        };
+        for (value, expected) in [("debug", (beneath, true)), ("pymalloc", (CLibrary, false))] {
+            let seen = python.seen(&["-X", "tracemalloc"], &[("PYTHONMALLOC", value)]);
+            assert_eq!(seen, expected, "{:?} {value}", python.python);
+        }
+    }
+}
+
+/// The C library knows the size of its own blocks alone.
+#[test]
+fn mimalloc_leaves_the_raw_domain_to_the_c_library() {
+    for python in interpreters() {
+        if python.named("mimalloc").is_some() {
+            let usable = python.numbers("mimalloc", USABLE);
+            assert!(
+                matches!(usable[..], [(600..), 0, 0]),
+                "{:?} {usable:?}",
+                python.python
+            );
+        }
+    }
+}
+
+/// Those too large for pools are among them, raw blocks are not. The interpreter may make a few of its own meanwhile.
+#[test]
+fn live_blocks_are_counted_by_pymalloc_alone() {
+    for python in interpreters() {
+        let counted = python.numbers("pymalloc", COUNT);
+        let (total, grown) = counted.split_last().expect("a total");
+        let rounded: Vec<i64> = grown.iter().map(|grown| grown / 20 * 20).collect();
+        let case = format!("{:?} {counted:?}", python.python);
+        assert_eq!(rounded, [0, 0, 1000, 1000, 1000, 1000], "{case}");
+        assert!(*total > 4000, "{case}");
+        let counted = python.numbers("malloc", COUNT);
+        assert_eq!(counted, [0; 7], "{:?}", python.python);
     }
 }
 
