@@ -6,6 +6,7 @@
 //! `cargo test --test suite hostile` runs a part of it.
 
 mod adversity;
+mod behaviours;
 mod cli;
 mod deaths;
 mod debian;
