@@ -71,21 +71,46 @@ unsafe impl Raw for CLibrary {
     }
 }
 
-/// Zeroed memory from the kernel, for bookkeeping that is nobody else's business and is never given back.
+/// Zeroed memory from the kernel, for bookkeeping that is nobody else's business.
 pub(super) struct Pages;
+
+impl Pages {
+    /// What stands before a block: how much was mapped.
+    const BEFORE: usize = 16;
+}
 
 // SAFETY: mappings are where nothing else is.
 unsafe impl Raw for Pages {
     fn malloc(&mut self, size: usize) -> *mut u8 {
-        map(size)
+        self.calloc(1, size)
     }
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        count.checked_mul(size).map_or(ptr::null_mut(), map)
+        let size = count.checked_mul(size);
+        let Some(mapped) = size.and_then(|size| size.checked_add(Self::BEFORE)) else {
+            return ptr::null_mut();
+        };
+        let base = map(mapped);
+        if base.is_null() {
+            return base;
+        }
+        // SAFETY: the mapping has so much, and starts at a page.
+        unsafe {
+            base.cast::<usize>().write(mapped);
+            base.add(Self::BEFORE)
+        }
     }
     unsafe fn realloc(&mut self, _: *mut u8, _: usize) -> *mut u8 {
         ptr::null_mut()
     }
-    unsafe fn free(&mut self, _: *mut u8) {}
+    unsafe fn free(&mut self, block: *mut u8) {
+        if !block.is_null() {
+            // SAFETY: a block is preceded by how much was mapped for it.
+            unsafe {
+                let base = block.sub(Self::BEFORE);
+                unmap(base, base.cast::<usize>().read());
+            }
+        }
+    }
 }
 
 /// The default of the raw domain: a C library, never asked for nothing.
@@ -231,5 +256,31 @@ unsafe fn unmap(base: *mut u8, size: usize) {
         // SAFETY: the caller's promise. It can fail only if the range is none, or for want of memory to split a
         // mapping; pymalloc has no use for the answer.
         unsafe { libc::munmap(base.cast(), size) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_zeroed_and_go_back() {
+        const SIZE: usize = 200_000;
+        let block = Pages.calloc(2, SIZE / 2);
+        // SAFETY: the block has this size, and is live.
+        let bytes = unsafe { std::slice::from_raw_parts(block, SIZE) };
+        assert!(bytes.iter().all(|&byte| byte == 0));
+        let page = block.map_addr(|address| address & !(page_size() - 1));
+        let is_mapped = || {
+            let mut resident = [0];
+            // SAFETY: asks about one page, which need not exist.
+            unsafe { libc::mincore(page.cast(), 1, resident.as_mut_ptr()) == 0 }
+        };
+        assert!(is_mapped());
+        // SAFETY: the block is live, and not used again.
+        unsafe { Pages.free(block) };
+        assert!(!is_mapped());
+        assert!(Pages.calloc(usize::MAX, 2).is_null());
+        assert!(Pages.malloc(usize::MAX).is_null());
     }
 }
