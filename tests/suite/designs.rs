@@ -93,14 +93,20 @@ fn a_lock_that_is_kept_when_shrinking_fails() {
     report.expect(&["call-returns"]);
 }
 
-/// That a race of a few instructions is found, and laid to one of these rules; and that without the fault nothing is.
+/// That a race of a few instructions is found in one of three replays, for a busy machine may miss it, and is laid to one
+/// of these rules; and that without the fault nothing is found.
 fn is_raced(name: &str, fault: &str, lines: &str, rules: &[&str]) {
     let room = Room::new();
+    let replay = |library: PathBuf| room.replay(&library, lines, &["--time", "20s"]);
     if let Some(library) = design(&room, name, Some(fault)) {
-        room.expect_race(&library, lines, rules);
+        let is_found = (0..3).any(|_| {
+            let report = replay(library.clone());
+            rules.iter().any(|rule| report.verdict_of(rule) == "fail")
+        });
+        assert!(is_found, "{fault}");
     }
     if let Some(library) = design(&room, name, None) {
-        let report = room.replay(&library, lines, &["--time", "20s"]);
+        let report = replay(library);
         assert!(!report.breaks_conformance(), "{}", report.summary());
     }
 }

@@ -177,20 +177,6 @@ impl Room {
         Report::read(&self.run(command), false)
     }
 
-    /// Asserts that what takes a moment of two threads is found in one of three replays, for a busy machine may miss it,
-    /// and is laid to one of `rules`.
-    pub fn expect_race(&self, subject: impl AsRef<OsStr>, lines: &str, rules: &[&str]) {
-        let replay = || self.replay(subject.as_ref(), lines, &["--time", "20s"]);
-        let mut report = replay();
-        for _ in 1..3 {
-            if rules.iter().any(|rule| report.has_finding(rule)) {
-                break;
-            }
-            report = replay();
-        }
-        report.expect(rules);
-    }
-
     /// `check SUBJECT --format json` with further arguments, and a seed that is always the same unless they name one.
     pub fn check_command(&self, time: Duration, subject: &OsStr, arguments: &[&str]) -> Command {
         let mut command = self.command(&[OsStr::new("check"), subject]);
