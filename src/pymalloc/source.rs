@@ -265,16 +265,22 @@ mod tests {
 
     #[test]
     fn pages_are_zeroed_and_go_back() {
-        const SIZE: usize = 200_000;
+        // So much that no other thread takes all of it in the moment after.
+        const SIZE: usize = 1 << 26;
         let block = Pages.calloc(2, SIZE / 2);
         // SAFETY: the block has this size, and is live.
         let bytes = unsafe { std::slice::from_raw_parts(block, SIZE) };
-        assert!(bytes.iter().all(|&byte| byte == 0));
+        assert!(
+            bytes[..8]
+                .iter()
+                .chain(&bytes[SIZE - 8..])
+                .all(|&byte| byte == 0)
+        );
         let page = block.map_addr(|address| address & !(page_size() - 1));
         let is_mapped = || {
-            let mut resident = [0];
-            // SAFETY: asks about one page, which need not exist.
-            unsafe { libc::mincore(page.cast(), 1, resident.as_mut_ptr()) == 0 }
+            let mut resident = vec![0; SIZE / page_size()];
+            // SAFETY: asks about pages, which need not exist; there is room for the answer.
+            unsafe { libc::mincore(page.cast(), SIZE, resident.as_mut_ptr()) == 0 }
         };
         assert!(is_mapped());
         // SAFETY: the block is live, and not used again.
