@@ -73,30 +73,23 @@ const FREED: Misuse = Misuse {
     held: true,
 };
 
-/// What an interpreter said of a misuse before it was ended by a signal.
-#[derive(Debug, PartialEq, Eq)]
-struct Words {
-    /// The first line, without the address.
-    first: Vec<u8>,
-    fatal: Vec<u8>,
-}
-
-impl Words {
-    fn of(said: &[u8]) -> Words {
-        let mut lines = said.split(|&byte| byte == b'\n');
-        let first = lines.clone().next().unwrap_or_default();
-        let address = first.windows(2).position(|pair| pair == b"p=");
-        let rest = first.iter().position(|&byte| byte == b':');
-        let first = match (address, rest) {
-            (Some(address), Some(colon)) if address < colon => {
-                [&first[..address], &first[colon..]].concat()
-            }
-            _ => first.to_vec(),
-        };
-        let fatal = lines.find(|line| line.starts_with(b"Fatal Python error"));
-        let fatal = fatal.unwrap_or_default().to_vec();
-        Words { first, fatal }
+/// What is said of a misuse, to the words that end it, without addresses and serial numbers.
+fn words(said: &[u8]) -> String {
+    let mut words = String::new();
+    for line in String::from_utf8_lossy(said).lines() {
+        let mut rest = line;
+        while let Some(at) = rest.find("=0x").or_else(|| rest.find("call #")) {
+            let digits = at + rest[at..].find(['x', '#']).expect("just found") + 1;
+            words += &rest[..digits];
+            rest = rest[digits..].trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        }
+        words += rest;
+        words.push('\n');
+        if line.starts_with("Fatal Python error") {
+            break;
+        }
     }
+    words
 }
 
 fn letter(domain: Domain) -> String {
@@ -104,7 +97,7 @@ fn letter(domain: Domain) -> String {
 }
 
 /// An interpreter with a value of `PYTHONMALLOC`, to run a script.
-fn scripted(python: &Path, malloc: &str, script: &str) -> Command {
+pub fn scripted(python: &Path, malloc: &str, script: &str) -> Command {
     let mut command = Command::new(python);
     command
         .args(["-s", "-S", "-c", script])
@@ -113,14 +106,19 @@ fn scripted(python: &Path, malloc: &str, script: &str) -> Command {
     command
 }
 
-fn run(python: &Path, malloc: &str, misuse: &Misuse) -> Output {
+fn command(python: &Path, malloc: &str, misuse: &Misuse) -> Command {
     let spoilt = misuse.spoilt.map_or("whole".into(), |at| at.to_string());
     let mut command = scripted(python, malloc, SCRIPT);
     command
         .args([letter(misuse.made_by), SIZE.to_string(), spoilt])
         .args([misuse.last, &letter(misuse.by)])
         .arg(if misuse.held { "held" } else { "released" });
-    command.output().expect("the interpreter starts")
+    command
+}
+
+fn run(python: &Path, malloc: &str, misuse: &Misuse) -> Output {
+    let output = command(python, malloc, misuse).output();
+    output.expect("the interpreter starts")
 }
 
 /// Asserts that the interpreter came to the end of its script.
@@ -132,7 +130,7 @@ fn assert_unnoticed(output: &Output, case: &str) {
 }
 
 /// What the reference's layer says as it ends, if it notices.
-fn reference(version: Version, misuse: &Misuse) -> Option<Words> {
+fn reference(version: Version, misuse: &Misuse) -> Option<String> {
     #[derive(Clone, Default)]
     struct Told(Rc<RefCell<Vec<u8>>>);
     impl Alarm for Told {
@@ -170,11 +168,11 @@ fn reference(version: Version, misuse: &Misuse) -> Option<Words> {
         }
     };
     let noticed = catch_unwind(AssertUnwindSafe(act)).is_err();
-    noticed.then(|| Words::of(&told.0.take()))
+    noticed.then(|| words(&told.0.take()))
 }
 
 /// Interpreters with debug hooks, and their versions.
-fn interpreters() -> Vec<(PathBuf, Version)> {
+pub fn interpreters() -> Vec<(PathBuf, Version)> {
     let debians = is_here(PYTHON).then(|| PathBuf::from(PYTHON));
     let all = debians.into_iter().chain(managed());
     let with_version = all.map(|python| {
@@ -222,7 +220,45 @@ fn what_is_noticed_ends_both_alike() {
             );
             assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{told}");
             let expected = reference(version, misuse);
-            assert_eq!(Some(Words::of(&output.stderr)), expected, "{told}");
+            assert_eq!(Some(words(&output.stderr)), expected, "{told}");
+        }
+    }
+}
+
+/// Where allocations are traced it is told where the block was made; otherwise how to find out, see above.
+#[test]
+fn where_a_traced_block_was_made_is_told() {
+    let spoilt = Misuse {
+        spoilt: Some(SIZE),
+        ..FREED
+    };
+    for (python, version) in interpreters() {
+        for made_by in DOMAINS {
+            let misuse = Misuse {
+                made_by,
+                by: made_by,
+                ..spoilt
+            };
+            let output = command(&python, "debug", &misuse)
+                .env("PYTHONTRACEMALLOC", "1")
+                .output()
+                .expect("the interpreter starts");
+            let untraced = reference(version, &misuse).expect("it is noticed");
+            let line = 1 + SCRIPT
+                .lines()
+                .position(|line| line.starts_with("block = malloc"))
+                .expect("a block is made");
+            let traceback = format!(
+                "Memory block allocated at (most recent call first):\n  File \"<string>\", line {line}\n\n"
+            );
+            const HINT: &str =
+                "Enable tracemalloc to get the memory block allocation traceback\n\n";
+            assert!(untraced.contains(HINT), "{untraced}");
+            assert_eq!(
+                words(&output.stderr),
+                untraced.replace(HINT, &traceback),
+                "{python:?} {misuse:?}"
+            );
         }
     }
 }

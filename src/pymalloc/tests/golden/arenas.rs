@@ -175,5 +175,16 @@ pub(super) fn entries_are_used_again_last_freed_first<L: Seen>() {
         &expected
     };
     assert_eq!(watch.asked(), expected, "the vector need not grow");
+    let places = watch.heap.arenas.entries().iter().map(|entry| {
+        let address = entry.address.addr();
+        watch.place(address).map(|(place, _)| place)
+    });
+    // An entry is not bound to what was there before: the last freed is used first.
+    let expected = if L::KEEPS_LAST {
+        [Some(0), None, Some(1), Some(3), None]
+    } else {
+        [None, Some(1), Some(0), Some(3), None]
+    };
+    assert!(places.take(5).eq(expected));
     watch.check();
 }
