@@ -164,7 +164,7 @@ fn two_threads_cannot_both_find_the_same_memory_clear() {
         let meet = move |step: usize| {
             turn[me].store(step, SeqCst);
             while turn[1 - me].load(SeqCst) < step {
-                std::hint::spin_loop();
+                std::thread::yield_now(); // the other may be waiting for this processor
             }
         };
         move || {
