@@ -87,3 +87,46 @@ fn what_is_no_edition_is_refused() {
         "{error}"
     );
 }
+
+/// Whoever built an interpreter may have chosen otherwise than most.
+#[test]
+fn a_build_is_found_by_its_sizes() {
+    for (version, sizes, layout) in [
+        (Version(3, 9, 18), (16, 4 << 10, 256 << 10), Some("p4k16k1")),
+        (Version(3, 11, 7), (16, 16 << 10, 1 << 20), Some("p16k-r64")),
+        (Version(3, 8, 0), (8, 4 << 10, 256 << 10), Some("p4k8")),
+        (Version(3, 6, 15), (16, 4 << 10, 256 << 10), Some("p4k16")),
+        (
+            Version(3, 11, 7),
+            (16, 16 << 10, 2 << 20),
+            Some("p16k-huge"),
+        ),
+        (Version(3, 11, 7), (8, 16 << 10, 1 << 20), None),
+        (Version(3, 11, 7), (16, 16 << 10, 3 << 20), None),
+        (Version(2, 4, 0), (8, 4 << 10, 256 << 10), None),
+    ] {
+        let build = version.build_with(sizes);
+        assert_eq!(build.map(Build::layout), layout, "{version} {sizes:?}");
+        if let (Some(build), Some(usual)) = (build, version.build()) {
+            let (geometry, usual) = (build.geometry(), usual.geometry());
+            assert_eq!((geometry.alignment, geometry.pool, geometry.arena), sizes);
+            assert_eq!(geometry.nothing, usual.nothing, "{version} {sizes:?}");
+            assert_eq!(geometry.keeps_last, usual.keeps_last, "{version} {sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_geometry_counts_pools_and_blocks() {
+    for (version, pools, of_the_largest) in [
+        ("2.7", 64, 7),
+        ("3.6", 64, 7),
+        ("3.9", 64, 7),
+        ("3.11", 64, 31),
+    ] {
+        let edition: Edition = version.parse().unwrap();
+        let geometry = edition.geometry();
+        assert_eq!(geometry.pools(), pools, "{version}");
+        assert_eq!(geometry.blocks_per_pool(512), of_the_largest, "{version}");
+    }
+}

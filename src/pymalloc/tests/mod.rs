@@ -5,6 +5,7 @@ mod domains;
 mod editions;
 mod failure;
 mod golden;
+mod invariants;
 mod model;
 mod random;
 mod straddling;

@@ -96,3 +96,19 @@ fn nothing_is_lost_sight_of() {
     conserves::<P16kHuge>();
     conserves::<P4k16NoRadix>();
 }
+
+#[test]
+fn a_block_of_a_pool_has_the_size_of_its_class() {
+    let mut watch = Watch::new();
+    for (size, class) in [
+        (1, Some(16)),
+        (17, Some(32)),
+        (512, Some(512)),
+        (513, None),
+        (0, None),
+    ] {
+        let block = watch.heap.malloc(size);
+        // SAFETY: the block is live.
+        assert_eq!(unsafe { watch.heap.class_size(block) }, class, "{size}");
+    }
+}
