@@ -1,12 +1,12 @@
 //! The debug hooks of real interpreters as they bite, and the reference's debug layer beside them: the same misuse must
 //! end in the same way, with the same words.
 
-use crate::interpreters::{PYTHON, is_here, managed, version_of};
+use crate::interpreters::{scripted, with_hooks};
 use allocspec::pymalloc::{Alarm, CLibrary, Debug, Domain, Gil, Raw, Style, Version};
 use std::cell::RefCell;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::rc::Rc;
 
@@ -96,16 +96,6 @@ fn letter(domain: Domain) -> String {
     char::from(domain as u8).to_string()
 }
 
-/// An interpreter with a value of `PYTHONMALLOC`, to run a script.
-pub fn scripted(python: &Path, malloc: &str, script: &str) -> Command {
-    let mut command = Command::new(python);
-    command
-        .args(["-s", "-S", "-c", script])
-        .current_dir("/")
-        .env("PYTHONMALLOC", malloc);
-    command
-}
-
 fn command(python: &Path, malloc: &str, misuse: &Misuse) -> Command {
     let spoilt = misuse.spoilt.map_or("whole".into(), |at| at.to_string());
     let mut command = scripted(python, malloc, SCRIPT);
@@ -171,19 +161,6 @@ fn reference(version: Version, misuse: &Misuse) -> Option<String> {
     noticed.then(|| words(&told.0.take()))
 }
 
-/// Interpreters with debug hooks, and their versions.
-pub fn interpreters() -> Vec<(PathBuf, Version)> {
-    let debians = is_here(PYTHON).then(|| PathBuf::from(PYTHON));
-    let all = debians.into_iter().chain(managed());
-    let with_version = all.map(|python| {
-        let version = version_of(&python);
-        (python, version)
-    });
-    with_version
-        .filter(|(_, version)| *version >= Version(3, 6, 0))
-        .collect()
-}
-
 #[test]
 fn what_is_noticed_ends_both_alike() {
     let mut all = Vec::new();
@@ -211,7 +188,7 @@ fn what_is_noticed_ends_both_alike() {
             });
         }
     }
-    for (python, version) in interpreters() {
+    for (python, version) in with_hooks() {
         for misuse in &all {
             let output = run(&python, "debug", misuse);
             let told = format!(
@@ -228,37 +205,29 @@ fn what_is_noticed_ends_both_alike() {
 /// Where allocations are traced it is told where the block was made; otherwise how to find out, see above.
 #[test]
 fn where_a_traced_block_was_made_is_told() {
-    let spoilt = Misuse {
-        spoilt: Some(SIZE),
-        ..FREED
-    };
-    for (python, version) in interpreters() {
-        for made_by in DOMAINS {
+    const HINT: &str = "Enable tracemalloc to get the memory block allocation traceback\n\n";
+    let made = SCRIPT
+        .lines()
+        .position(|line| line.starts_with("block = malloc"));
+    let line = 1 + made.expect("a block is made");
+    let traceback = format!(
+        "Memory block allocated at (most recent call first):\n  File \"<string>\", line {line}\n\n"
+    );
+    for (python, version) in with_hooks() {
+        for domain in DOMAINS {
             let misuse = Misuse {
-                made_by,
-                by: made_by,
-                ..spoilt
+                made_by: domain,
+                spoilt: Some(SIZE),
+                by: domain,
+                ..FREED
             };
-            let output = command(&python, "debug", &misuse)
-                .env("PYTHONTRACEMALLOC", "1")
-                .output()
-                .expect("the interpreter starts");
+            let mut traced = command(&python, "debug", &misuse);
+            let output = traced.env("PYTHONTRACEMALLOC", "1").output();
+            let output = output.expect("the interpreter starts");
             let untraced = reference(version, &misuse).expect("it is noticed");
-            let line = 1 + SCRIPT
-                .lines()
-                .position(|line| line.starts_with("block = malloc"))
-                .expect("a block is made");
-            let traceback = format!(
-                "Memory block allocated at (most recent call first):\n  File \"<string>\", line {line}\n\n"
-            );
-            const HINT: &str =
-                "Enable tracemalloc to get the memory block allocation traceback\n\n";
             assert!(untraced.contains(HINT), "{untraced}");
-            assert_eq!(
-                words(&output.stderr),
-                untraced.replace(HINT, &traceback),
-                "{python:?} {misuse:?}"
-            );
+            let expected = untraced.replace(HINT, &traceback);
+            assert_eq!(words(&output.stderr), expected, "{python:?} {misuse:?}");
         }
     }
 }
@@ -271,7 +240,7 @@ fn what_is_freed_twice_is_noticed_while_it_is_dead() {
         ..FREED
     };
     // 3.6 takes `debug` for `malloc_debug`, and the C library writes over dead bytes.
-    let all = interpreters().into_iter();
+    let all = with_hooks().into_iter();
     for (python, version) in all.filter(|(_, version)| *version >= Version(3, 7, 0)) {
         let output = run(&python, "debug", &twice);
         assert!(output.status.signal().is_some(), "{python:?}");
@@ -305,7 +274,7 @@ fn what_is_not_noticed_by_either() {
             ..FREED
         },
     ];
-    for (python, version) in interpreters() {
+    for (python, version) in with_hooks() {
         for misuse in &unnoticed {
             let output = run(&python, "debug", misuse);
             assert_unnoticed(&output, &format!("{python:?} {misuse:?}"));
@@ -321,7 +290,7 @@ fn without_hooks_or_the_lock_new_pools_are_fatal() {
         held: false,
         ..FREED
     };
-    for (python, version) in interpreters() {
+    for (python, version) in with_hooks() {
         let fatal = version >= Version(3, 12, 0);
         for (malloc, fatal) in [("pymalloc", fatal), ("malloc", false)] {
             let output = run(&python, malloc, &released);
@@ -339,7 +308,7 @@ fn without_hooks_or_the_lock_new_pools_are_fatal() {
 fn a_sub_interpreter_blinds_the_hooks_to_the_lock() {
     let create = "import _xxsubinterpreters\n_xxsubinterpreters.create()\n";
     let blind = Version(3, 8, 0)..Version(3, 12, 0);
-    let all = interpreters().into_iter();
+    let all = with_hooks().into_iter();
     for (python, _) in all.filter(|(_, version)| blind.contains(version)) {
         let call = |script: &str| {
             let output = scripted(&python, "debug", script).output();
@@ -356,7 +325,7 @@ fn a_sub_interpreter_blinds_the_hooks_to_the_lock() {
 
 #[test]
 fn raw_blocks_need_no_lock() {
-    for (python, _) in interpreters() {
+    for (python, _) in with_hooks() {
         for malloc in ["debug", "pymalloc", "malloc"] {
             let output = scripted(&python, malloc, THREADS).output();
             let output = output.expect("the interpreter starts");

@@ -1,6 +1,6 @@
 //! What the debug layer writes: every byte in and around blocks, in real interpreters and in the reference.
 
-use crate::deaths::{interpreters, scripted};
+use crate::interpreters::{scripted, with_hooks};
 use allocspec::pymalloc::{Abort, CLibrary, Domain, OneThread, P16kR64, Runtime, Style, Version};
 use std::fmt::Write;
 use std::path::Path;
@@ -99,7 +99,7 @@ fn interpreter(python: &Path, version: Version, domain: Domain) -> String {
 
 #[test]
 fn every_byte_is_the_interpreter_s() {
-    for (python, version) in interpreters() {
+    for (python, version) in with_hooks() {
         for domain in [Domain::Raw, Domain::Mem, Domain::Object] {
             let told = interpreter(&python, version, domain);
             let expected = reference(version, domain);

@@ -1,10 +1,9 @@
 //! Allocators of real interpreters that are got and set, and requests there that cannot be met.
 
-use crate::deaths::{interpreters, scripted};
-use crate::interpreters::{PYTHON, is_here, managed, version_of};
+use crate::interpreters::{every, scripted, with_hooks};
 use crate::room::Room;
 use allocspec::pymalloc::Version;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Gets every allocator and sets what it got; tells which have a context.
 const ROUND_TRIP: &str = "\
@@ -82,7 +81,7 @@ fn printed(python: &Path, malloc: &str, script: &str, arguments: &[&Path]) -> St
 
 #[test]
 fn what_is_got_can_be_set_and_defaults_have_no_context() {
-    for (python, _) in interpreters() {
+    for (python, _) in with_hooks() {
         for (malloc, of_blocks) in [
             ("pymalloc", "without\n"),
             ("malloc", "without\n"),
@@ -101,7 +100,7 @@ fn hooks_see_what_is_asked_while_they_are_set() {
     let Some(hooks) = room.compile("hooks") else {
         return;
     };
-    for (python, _) in interpreters() {
+    for (python, _) in with_hooks() {
         for malloc in ["pymalloc", "malloc", "pymalloc_debug"] {
             let told = printed(&python, malloc, HOOKED, &[&hooks]);
             assert_eq!(told, "[0, 0, 0]\n", "{python:?} {malloc}");
@@ -111,10 +110,9 @@ fn hooks_see_what_is_asked_while_they_are_set() {
 
 #[test]
 fn what_fails_raises_no_exception() {
-    let debians = is_here(PYTHON).then(|| PathBuf::from(PYTHON));
-    for python in debians.into_iter().chain(managed()) {
+    for (python, version) in every() {
         // Seven failures in each domain, and six of calloc.
-        let failed = match version_of(&python) >= Version(3, 5, 0) {
+        let failed = match version >= Version(3, 5, 0) {
             true => "39\n",
             false => "14\n",
         };

@@ -65,6 +65,34 @@ fn told_by(python: &Path, program: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Debian's interpreter and any others that are found, with their versions.
+pub fn every() -> Vec<(PathBuf, Version)> {
+    let debians = is_here(PYTHON).then(|| PathBuf::from(PYTHON));
+    let all = debians.into_iter().chain(managed());
+    all.map(|python| {
+        let version = version_of(&python);
+        (python, version)
+    })
+    .collect()
+}
+
+/// Those with debug hooks to be had by `PYTHONMALLOC`.
+pub fn with_hooks() -> Vec<(PathBuf, Version)> {
+    let mut all = every();
+    all.retain(|(_, version)| *version >= Version(3, 6, 0));
+    all
+}
+
+/// An interpreter with a value of `PYTHONMALLOC`, to run a script.
+pub fn scripted(python: &Path, malloc: &str, script: &str) -> Command {
+    let mut command = Command::new(python);
+    command
+        .args(["-s", "-S", "-c", script])
+        .current_dir("/")
+        .env("PYTHONMALLOC", malloc);
+    command
+}
+
 fn run(room: &Room, python: &Path, arguments: &[&str]) -> Run {
     let mut command = room.command(&["check", "--format", "json", "--time", "3s", "--python"]);
     command.arg(python).args(arguments);
