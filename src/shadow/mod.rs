@@ -25,6 +25,8 @@ mod query;
 mod reallocate;
 mod release;
 mod threads;
+#[cfg(test)]
+mod verdicts;
 
 pub use attribute::{attribute_death, attribute_shrunk, is_killed, rule_of_told};
 pub use attribute_threads::{attribute_threads, is_about_threads, provisional};
