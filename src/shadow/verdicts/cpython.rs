@@ -72,6 +72,7 @@ fn happenings(
             vec![resize(own as usize, 1, own as usize)],
         ),
         ("raw realloc fails", vec![resize(own as usize, n, 0)]),
+        ("raw realloc of 1 fails", vec![resize(own as usize, 1, 0)]),
         (
             "raw realloc twice",
             vec![
@@ -319,6 +320,7 @@ fn for_arrays() {
         (27, 19),
         (1, most),
         (most, 1),
+        (6, most / 7),
         (7, most / 7),
         (7, most / 7 + 1),
         (1 << 32, 1 << 32),
@@ -359,7 +361,7 @@ fn for_resizes_and_releases() {
     let ground = Ground::new();
     let mut table = Table::default();
     for (edition, geometry) in editions() {
-        for old in [0, 100, 512, 600] {
+        for old in [0, 16, 100, 512, 600] {
             let own = ground.at(if (1..=512).contains(&old) { FIRST } else { RAW });
             let places = [0, own, ground.at(OTHER), ground.at(FIRST + 1120)];
             for address in places {
@@ -369,9 +371,11 @@ fn for_resizes_and_releases() {
                     address if address == ground.at(OTHER) => "raw",
                     _ => "a pool's",
                 };
-                for number in 0..18 {
+                for number in 0..19 {
                     let sizes = [
                         0,
+                        12,
+                        13,
                         75,
                         84,
                         85,
@@ -518,10 +522,21 @@ fn for_arenas_that_are_displaced() {
                 result: ground.at(base) as usize,
             };
             let shift = |shadow: &mut Shadow<'_>| shadow.shift_arenas(displaced);
+            let raw = Event::RawMalloc {
+                size: 16,
+                result: ground.at(ARENA + offset) as usize,
+            };
             let malloc = op(Call::Malloc, 0, 16, 0);
-            let deeds = [deed(malloc, ground.at(ARENA + offset), vec![arena], 1)];
-            let said = audited(&ground, geometry, &shift, &deeds).expect("C has nothing to say");
-            table.enter(format!("by {displaced}"), format!("{offset:#x}"), said);
+            for (about, events) in [("", vec![arena]), (", raw", vec![arena, raw])] {
+                let deeds = [deed(malloc, ground.at(ARENA + offset), events, 1)];
+                let said = audited(&ground, geometry, &shift, &deeds);
+                let said = said.expect("C has nothing to say");
+                table.enter(
+                    format!("by {displaced}{about}"),
+                    format!("{offset:#x}"),
+                    said,
+                );
+            }
         }
     }
     insta::assert_snapshot!(table.text());
@@ -573,4 +588,39 @@ fn where_the_sources_are_not_seen() {
         }
     }
     insta::assert_snapshot!(table.text());
+}
+
+/// Where blocks were given back, the next is no longer the one behind the last.
+#[test]
+fn of_the_order_in_a_pool() {
+    let ground = Ground::new();
+    let geometry = editions()[0].1;
+    let rule = |between: Option<Deed>| {
+        let mut deeds = beginning(&ground, geometry, 100);
+        deeds.extend(between);
+        let malloc = op(Call::Malloc, 2, 100, 0);
+        deeds.push(deed(malloc, ground.at(FIRST + 224), vec![], 0));
+        deeds.iter_mut().for_each(|deed| deed.counted = None);
+        audited(&ground, geometry, UNSET, &deeds).expect("C has nothing to say")
+    };
+    let told = |said: &str| said.contains("class-index: ");
+    assert!(told(&rule(None)));
+    let other = op(Call::Malloc, 1, 20, 0);
+    assert!(told(&rule(Some(deed(
+        other,
+        ground.at(POOL + 0x4030),
+        vec![],
+        0
+    )))));
+    let moved = op(Call::Realloc, 0, 20, 0);
+    assert!(!told(&rule(Some(deed(
+        moved,
+        ground.at(POOL + 0x4030),
+        vec![],
+        0
+    )))));
+    let freed = op(Call::Free, 0, 0, 0);
+    assert!(!told(&rule(Some(deed(freed, 0, vec![], 0)))));
+    let stays = op(Call::Realloc, 0, 99, 0);
+    assert!(told(&rule(Some(deed(stays, ground.at(FIRST), vec![], 0)))));
 }

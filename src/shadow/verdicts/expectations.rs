@@ -77,6 +77,43 @@ fn of_the_same_request_made_earlier() {
             table.enter(format!("{first}, {second} of {other}, then"), last, said);
         }
     }
+    // What was expected counts as what came before, too.
+    for first in [false, true] {
+        for expect in [Expect::Any, Expect::AsBefore, Expect::Null] {
+            let steps = [
+                step(op(Call::Malloc, 0, 8, 0), reply(first, 192)),
+                step(
+                    op(Call::Malloc, 1, 24, 0).expecting(expect),
+                    reply(false, 0),
+                ),
+                step(
+                    op(Call::Malloc, 2, 24, 0).expecting(Expect::AsBefore),
+                    reply(false, 128),
+                ),
+            ];
+            if first && expect == Expect::AsBefore {
+                continue;
+            }
+            let said = verdict(&ground, &View::of_c(), &steps);
+            table.enter(format!("{first}, none for {expect:?}, then none"), "", said);
+        }
+    }
+    let steps = [
+        step(op(Call::Malloc, 0, 24, 0), reply(false, 0)),
+        step(
+            op(Call::Malloc, 1, 24, 0).expecting(Expect::Pointer),
+            reply(true, 0),
+        ),
+        step(
+            op(Call::Malloc, 2, 24, 0).expecting(Expect::AsBefore),
+            reply(false, 128),
+        ),
+    ];
+    table.enter(
+        "one for Pointer, then none",
+        "",
+        verdict(&ground, &View::of_c(), &steps),
+    );
     insta::assert_snapshot!(table.text());
 }
 
@@ -147,12 +184,23 @@ fn of_growth() {
         };
         (0..number).map(sample).collect()
     };
-    let courses: [(&str, &dyn Fn(u64) -> u64); 9] = [
+    let courses: [(&str, &dyn Fn(u64) -> u64); 14] = [
         ("none", &|_| MIB),
         ("steady", &|turn| turn * MIB),
         ("slow", &|turn| turn * MIB / 20),
         ("just enough", &|turn| turn / 20 * (MIB + 1)),
         ("just not", &|turn| turn / 20 * MIB),
+        ("just not, twice a part", &|turn| turn / 10 * (MIB / 2)),
+        ("within a part just not", &|turn| {
+            turn / 20 * 2 * MIB + turn % 20 / 10 * (MIB / 4)
+        }),
+        ("within a part little", &|turn| {
+            turn / 20 * 2 * MIB + turn % 20 / 10 * (MIB / 8)
+        }),
+        ("half as fast at last", &|turn| {
+            [0, 0, 8, 14, 18][turn as usize / 20] * MIB + turn % 20 * MIB / 10
+        }),
+        ("all of it", &|turn| turn * 8 * MIB),
         ("slowing", &|turn| 40 * MIB - 40 * MIB / (turn + 1)),
         ("at last", &|turn| turn.saturating_sub(50) * MIB),
         ("peaks", &|turn| turn * MIB / 5 + turn % 3 * 8 * MIB),
@@ -174,8 +222,8 @@ fn of_growth() {
     for (course, resident) in courses {
         for purpose in purposes {
             for without in [None, Some(RuleId::FreeMakesAvailable)] {
-                for per_turn in [MIB, 2 * MIB, 15 * MIB, 17 * MIB, 100 * MIB] {
-                    for number in [19, 20, 100] {
+                for per_turn in [MIB, 2 * MIB, 8 * MIB, 15 * MIB, 17 * MIB, 100 * MIB] {
+                    for number in [19, 20, 65, 100] {
                         let samples = samples(number, resident, per_turn);
                         let steady = op(Call::Steady, u32::MAX, MIB, 0);
                         let said = judged(rules_without(without), purpose, |shadow| {

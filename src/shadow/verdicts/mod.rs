@@ -4,6 +4,7 @@
 //! said to them. Nothing is allocated: blocks lie in memory of the test's own, wherever an answer says.
 
 mod answers;
+mod circumstances;
 mod cpython;
 mod deaths;
 mod expectations;

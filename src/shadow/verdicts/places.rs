@@ -3,15 +3,20 @@
 use super::*;
 
 const HERE: u64 = 0x2_0000;
+/// Where the first of two blocks lies: in the middle of a granule.
+const FIRST: u64 = HERE + 12;
 
 #[test]
 fn of_two_blocks() {
     let ground = Ground::new();
     let mut table = Table::default();
-    let firsts: [(&str, Vec<Op>); 7] = [
+    let firsts: [(&str, Vec<Op>); 8] = [
         ("made", vec![op(Call::Malloc, 0, 21, 0)]),
         ("of nothing", vec![op(Call::Malloc, 0, 0, 0)]),
         ("of no elements", vec![op(Call::Calloc, 0, 0, 8)]),
+        ("of no elements, and resized to nothing", {
+            vec![op(Call::Calloc, 0, 0, 8), op(Call::Realloc, 0, 0, 0)]
+        }),
         ("resized where it is", {
             vec![op(Call::Malloc, 0, 9, 0), op(Call::Realloc, 0, 21, 0)]
         }),
@@ -37,14 +42,16 @@ fn of_two_blocks() {
     for (history, first) in &firsts {
         for second in seconds {
             for offset in offsets {
-                let address = ground.at(HERE + 16).wrapping_add_signed(offset);
+                let address = ground.at(FIRST).wrapping_add_signed(offset);
                 let mut steps: Vec<Step<'_>> = first
                     .iter()
                     .map(|&op| {
                         let reply = match (op.call, op.a) {
                             (Call::Stretch, _) => block(21),
                             (Call::Realloc, 99) => failed(libc::ENOMEM),
-                            _ => block(ground.at(HERE + 16)),
+                            // It moves.
+                            (Call::Calloc, _) if first.len() > 1 => block(ground.at(HERE + 8192)),
+                            _ => block(ground.at(FIRST)),
                         };
                         step(op, reply)
                     })
@@ -55,6 +62,7 @@ fn of_two_blocks() {
                 for rule in [
                     RuleId::AlignFundamentalFit,
                     RuleId::AlignFundamentalAny,
+                    RuleId::AlignAfterRealloc,
                     RuleId::CallocZero,
                 ] {
                     rules.remove(rule);

@@ -171,6 +171,17 @@ fn of_usable_sizes() {
             }
         }
     }
+    let stretched = |told: u64| {
+        let steps = [
+            step(op(Call::Malloc, 0, 24, 0), block(ground.at(HERE))),
+            step(op(Call::Stretch, 0, 0, 0), block(32)),
+            step(op(Call::UsableSize, 0, 0, 0), block(told)),
+        ];
+        verdict(&ground, &View::of_c(), &steps)
+    };
+    for told in [32, 40] {
+        table.enter("usable of one stretched to 32", told, stretched(told));
+    }
     let resized = [
         step(op(Call::Pvalloc, 0, 24, 0), block(ground.at(HERE))),
         step(op(Call::Realloc, 0, 40, 0), block(ground.at(HERE))),
@@ -182,4 +193,55 @@ fn of_usable_sizes() {
         verdict(&ground, &View::of_c(), &resized),
     );
     insta::assert_snapshot!(table.text());
+}
+
+/// What lies behind the bytes asked for is the block's once it was stretched, and its damage is no other rule's.
+#[test]
+fn of_blocks_that_were_stretched() {
+    let ground = Ground::new();
+    let mut table = Table::default();
+    for asked in [24, 32] {
+        for damaged in [0, 23, 24, 31] {
+            let spoil = || ground.damage(HERE + damaged);
+            let steps = [
+                step(op(Call::Malloc, 0, asked, 0), block(ground.at(HERE))),
+                step(op(Call::Stretch, 0, 0, 0), block(32)),
+                Step {
+                    meanwhile: &spoil,
+                    ..step(op(Call::Trim, u32::MAX, 0, 0), failed(ERRNO_BEFORE))
+                },
+                step(op(Call::Free, 0, 0, 0), failed(ERRNO_BEFORE)),
+            ];
+            let said = verdict(&ground, &View::of_c(), &steps);
+            table.enter(format!("{asked} of 32, damaged at"), damaged, said);
+        }
+    }
+    insta::assert_snapshot!(table.text());
+}
+
+/// What is not mapped any more holds nothing.
+#[test]
+fn of_what_is_unmapped() {
+    // SAFETY: a page of the test's own.
+    let page = unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0)
+    };
+    let unmap = || {
+        // SAFETY: the page above, which nobody uses any more.
+        unsafe { libc::munmap(page, 4096) };
+    };
+    let steps = [
+        step(op(Call::Malloc, 0, 4096, 0), block(page.addr() as u64)),
+        Step {
+            meanwhile: &unmap,
+            ..step(op(Call::Freezero, 0, 0, 0), failed(ERRNO_BEFORE))
+        },
+    ];
+    let said = verdict(&Ground::new(), &View::of_c(), &steps);
+    assert!(
+        said.starts_with("nothing") && said.contains("freezero-clears"),
+        "{said}"
+    );
 }

@@ -62,6 +62,13 @@ impl Resize {
                 }
                 Care::Copies | Care::Short => {}
             }
+            // Nobody may think that what follows is the block's.
+            if let (Some(to), Some(size)) = (self.to, self.call.size())
+                && size < 5 * WHOLE
+            {
+                // SAFETY: of the ground.
+                unsafe { *ground.byte(to + size) = 1 };
+            }
         };
         let reply = match self.to {
             Some(to) => block(ground.at(to)),
@@ -245,4 +252,58 @@ fn by_what_they_say() {
         }
     }
     insta::assert_snapshot!(table.text());
+}
+
+/// What was resized holds what it should for whoever looks at it next.
+#[test]
+fn so_that_they_can_be_looked_at() {
+    let ground = Ground::new();
+    let sizes = [8, 24, 100, WHOLE, WHOLE + 1, 3 * WHOLE];
+    for (old, new) in sizes
+        .into_iter()
+        .flat_map(|old| sizes.map(|new| (old, new)))
+    {
+        for to in [HERE, THERE] {
+            ground.renew();
+            let copies = || ground.copy(HERE, to, old.min(new));
+            let spoils = || ground.damage(to);
+            for (meanwhile, said) in [(NOTHING, "nothing"), (&spoils, "content-stable")] {
+                let steps = [
+                    step(op(Call::Malloc, 0, old, 0), block(ground.at(HERE))),
+                    Step {
+                        meanwhile: &copies,
+                        ..step(resizing(Call::Realloc, new), block(ground.at(to)))
+                    },
+                    Step {
+                        meanwhile,
+                        ..step(op(Call::Trim, u32::MAX, 0, 0), failed(ERRNO_BEFORE))
+                    },
+                    step(op(Call::Free, 0, 0, 0), failed(ERRNO_BEFORE)),
+                ];
+                let found = verdict(&ground, &View::of_c(), &steps);
+                assert!(
+                    found.starts_with(said),
+                    "{old} to {new} at {to:#x}: {found}"
+                );
+            }
+        }
+    }
+}
+
+/// Of blocks that a resize to nothing may have freed only so many are remembered.
+#[test]
+fn to_nothing_that_may_free() {
+    let ground = Ground::new();
+    for (before, noted) in [(0, true), (7, true), (8, false)] {
+        let mut steps = Vec::new();
+        for slot in 0..=before {
+            let place = ground.at(HERE + 4096 * u64::from(slot));
+            steps.push(step(op(Call::Malloc, slot, 24, 0), block(place)));
+            steps.push(step(op(Call::Realloc, slot, 0, 0), failed(libc::EINVAL)));
+        }
+        let last = ground.at(HERE + 4096 * u64::from(before));
+        steps.push(step(op(Call::Malloc, before + 1, 24, 0), block(last)));
+        let said = verdict(&ground, &View::of_c(), &steps);
+        assert_eq!(said.contains("ReallocZeroFreed"), noted, "{before}: {said}");
+    }
 }

@@ -4,7 +4,9 @@ use super::deaths::parsed;
 use super::*;
 use crate::shadow::{Death, Evidence, Finding, Moment, attribute_shrunk};
 
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 26] = [
+    "p0 = malloc 2093055",
+    "p0 = malloc 2093056",
     "p0 = malloc 24",
     "p0 = malloc 1048576",
     "p0 = malloc 1044480",
