@@ -1,7 +1,7 @@
 //! What live blocks hold: written when they are made, verified when they are looked at.
 
 use super::block::Block;
-use super::contents::{self, Mismatch};
+use super::contents::{self, Mismatch, Pattern};
 use super::model::{At, Checked, Shadow};
 use super::{Evidence, Moment};
 use crate::program::{Op, Slot};
@@ -47,6 +47,17 @@ impl Shadow<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Fills every live block with something else, as a child may that has a copy of its parent's blocks.
+    pub fn refill(&mut self) {
+        for slot in 0..self.blocks.len() {
+            if self.blocks[slot].is_live() {
+                self.born += 1;
+                self.blocks[slot].pattern = Pattern::of(self.born);
+                self.write(&self.blocks[slot], 0);
+            }
+        }
     }
 
     /// Verifies what a block holds.

@@ -6,9 +6,11 @@ use crate::program::under::{Condition, Under};
 use crate::spec::RuleId;
 
 /// Sizes of blocks, of every kind that allocators treat in a way of its own.
-const SIZES: [u64; 7] = [16, 100, 1000, 5000, 40_000, 300_000, 2 << 20];
+const SIZES: [u64; 8] = [16, 100, 1000, 5000, 40_000, 60_000, 300_000, 2 << 20];
 /// Blocks up to so many bytes can be had wherever there is memory at all.
 const ORDINARY: u64 = 40_000;
+/// Blocks from so many bytes on take their time: of these there are few.
+const FILLED_SLOWLY: u64 = 1 << 20;
 /// Random operations that a child makes.
 const OPERATIONS: usize = 400;
 const MANY_OPERATIONS: usize = 1400;
@@ -146,7 +148,11 @@ fn every_call(kit: &Kit<'_>, script: &mut Script, expect: impl Fn(u64) -> Expect
 /// same.
 fn children(kit: &Kit<'_>, size: u64, out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::ForkSt);
-    let count = if size > 100_000 { 4 } else { 24 };
+    let count = match size {
+        FILLED_SLOWLY.. => 2,
+        100_001.. => 4,
+        _ => 24,
+    };
     let slots = script.mallocs(count, size);
     let freed = script.mallocs(count, size);
     script.free_all(&freed);
@@ -165,8 +171,12 @@ fn use_blocks(kit: &Kit<'_>, script: &mut Script, slots: &[Slot], size: u64) {
         script.realloc(slot, size + size / 2);
     }
     let mut made = script.mallocs(slots.len(), size);
-    for request in kit.requests(size) {
-        made.push(script.make(request));
+    if size < FILLED_SLOWLY {
+        made.extend(
+            kit.requests(size)
+                .into_iter()
+                .map(|request| script.make(request)),
+        );
     }
     script.sweep();
     script.free_all(&made);

@@ -1,8 +1,9 @@
 //! Children, circumstances and measurements in C.
 
 use super::helpers::Need;
-use super::translate::{Translator, number};
+use super::translate::{Block, Held, Translator, number};
 use crate::program::{Call, Condition, Op, Under};
+use crate::shadow::Evidence;
 use crate::spec::RuleId;
 
 /// Whether what the operation brings about can be had in a C program of one function.
@@ -29,6 +30,7 @@ pub fn add(t: &mut Translator<'_>, op: &Op) {
             t.need(Need::WaitForChild);
             t.at_fork = Some(t.held.clone());
             t.open("if (fork() == 0)");
+            store_in_child(t);
         }
         Call::Wait => end_child(t),
         Call::Sample => {
@@ -41,6 +43,20 @@ pub fn add(t: &mut Translator<'_>, op: &Op) {
             }
         }
         _ => {}
+    }
+}
+
+/// Lets the child store something else in the block that is found to be damaged: it is no copy if the parent sees that.
+fn store_in_child(t: &mut Translator<'_>) {
+    let Evidence::Contents { slot, .. } = t.case.finding.evidence else {
+        return;
+    };
+    if let Held::Block(block) = t.held(slot) {
+        t.need(Need::Fill);
+        let variable = t.variable(slot);
+        let (size, byte) = (number(block.size), block.byte % 251 + 1);
+        t.line(format!("fill({variable}, {size}, {byte});"));
+        t.held.insert(slot, Held::Block(Block { byte, ..block }));
     }
 }
 

@@ -30,7 +30,7 @@ impl<S: Subject> Executor<'_, S> {
             }
             Call::Sample => self.sample(op.a),
             Call::Steady => self.shadow.steady(index, op, &self.samples)?,
-            Call::Fork => self.fork()?,
+            Call::Fork => self.fork(index, op)?,
             Call::Wait => self.wait(index, op)?,
             Call::Under => {
                 if let Some(under) = Under::of(op) {
@@ -116,9 +116,13 @@ impl<S: Subject> Executor<'_, S> {
     }
 
     /// Goes on in a child, and when that has come to its end, in this process.
-    fn fork(&mut self) -> Checked {
+    fn fork(&mut self, index: usize, op: &Op) -> Checked {
         match circumstances::fork(self.ledger) {
-            Forked::Child => self.is_child = true,
+            Forked::Child => {
+                self.is_child = true;
+                self.shadow.sweep(index, op)?;
+                self.shadow.refill();
+            }
             Forked::Parent => {
                 let wait = 1 << Call::Wait as u8;
                 self.away = Some(std::mem::replace(&mut self.provided, wait));
