@@ -382,7 +382,15 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         };
         turns[2 * usize::from(late) + usize::from(dear)].push(item);
     }
+    // Whether memory is lost little by little may be seen in any program of the kind, other faults in one alone.
+    let [.., last] = &mut turns;
+    last.sort_by_key(|item| measures_growth(&item.program));
     turns.into_iter().flatten().collect()
+}
+
+/// Whether the program does the same again and again, to see whether the process grows.
+fn measures_growth(program: &Program) -> bool {
+    program.ops.iter().any(|op| op.call == Call::Steady)
 }
 
 /// Every entry point as the first call of a process, those that take a size with a small, no and a huge one, and a few
@@ -515,6 +523,24 @@ mod tests {
         let first = plan.items.iter().position(dear).expect("dear programs");
         let trivial = |item: &Item| !item.once && item.cost <= TRIVIAL;
         assert!(first > 300 && !plan.items[first..].iter().any(trivial));
+    }
+
+    #[test]
+    fn what_measures_growth_again_waits_for_all_else() {
+        let vocabulary = Vocabulary {
+            threads: true,
+            ..Vocabulary::default()
+        };
+        let plan = Plan::new(&vocabulary, &RuleId::ALL.iter().copied().collect(), 1);
+        let measures = |item: &&Item| measures_growth(&item.program);
+        let last: Vec<&Item> = plan.items.iter().rev().take_while(measures).collect();
+        assert!(last.len() > 20, "{}", last.len());
+        let (first, second) = (RuleId::BoundedSteady, RuleId::BoundedFifo);
+        for rule in [first, second] {
+            let of_rule = |item: &&&Item| item.program.rule == Some(rule);
+            let all = plan.items.iter().filter(|item| of_rule(&item)).count();
+            assert!(last.iter().filter(of_rule).count() < all, "{rule}");
+        }
     }
 
     #[test]

@@ -169,6 +169,8 @@ fn frees(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
             }
             script.pass();
             script.malloc(size);
+            // What is too small for these may be taken apart for each of them.
+            script.mallocs(2, size + size / 4);
             out.push(script.finish());
         }
         let mut script = Script::new(RuleId::FreeErrno);
@@ -192,7 +194,7 @@ fn frees(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
 /// Memory that was not given back, though that was tried, is zeroed when it is used again.
 fn zeroes(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for which in [Which::Nth, Which::From] {
-        for (size, count) in [(MIB, 6), (200_000, 12), (30_000, 40), (500, 400)] {
+        for (size, count) in [(MIB, 6), (200_000, 12), (30_000, 120), (500, 400)] {
             let mut script = Script::new(RuleId::CallocZeroAfterOom);
             script.start();
             let slots = script.mallocs(count, size);
