@@ -367,10 +367,12 @@ fn random_cost(number: usize) -> u64 {
 /// Of what is dear and has threads the first few all the same: what is done often there is what shows a race. The items come by
 /// cost.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
-    let mut seen = [(0, 0); RuleId::ALL.len() + 1];
+    let mut seen = [[(0, 0); RuleId::ALL.len() + 1]; 2];
     let mut turns: [Vec<Item>; 4] = Default::default();
     for item in items {
         let rule = item.program.rule;
+        // What is seen where system calls fail one by one nothing else shows, whatever rule that is about.
+        let seen = &mut seen[usize::from(item.is_sweep())];
         let (all, of_dear) = &mut seen[rule.map_or(RuleId::ALL.len(), RuleId::index)];
         let dear = item.cost > CHEAP;
         *all += 1;

@@ -64,7 +64,6 @@ faulty! {
     wipes_neighbour breaks "content-stable", Long;
     never_frees breaks "free-makes-available", Long;
     shared_with_children breaks "fork-st", Short;
-    shares_large_with_children breaks "fork-st", Short;
     maps_by_file breaks "not-cancellation-point", Short;
     size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
     keeps_lock breaks "no-stale-success" | "call-returns" | "calloc-wrap", Short;

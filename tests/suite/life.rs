@@ -1,7 +1,7 @@
 //! What a process may meet with, in programs written by hand: on allocators that are sound nothing shows, on others what
 //! is wrong with them.
 
-use crate::report::Report;
+use crate::report::{Report, assert_c_program, operations, text, trace_file};
 use crate::room::{BUDGET, Room};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -23,6 +23,26 @@ fn a_child_has_a_heap_of_its_own() {
     if let Some(library) = room.compile("faulty/shared_with_children") {
         replay(library.as_os_str(), "fork-st", operations).expect(&["fork-st"]);
     }
+}
+
+/// What the child stores in the blocks it has from its parent is seen there only if they are no copies.
+#[test]
+fn blocks_that_only_the_child_stores_in_stay_as_they_are() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/shares_large_with_children") else {
+        return;
+    };
+    let out = room.path("out");
+    let out = out.to_str().expect("a plain path");
+    let report = room.check(&library, &["--rule", "fork-st", "--out", out]);
+    let finding = report.expect(&["fork-st"]);
+    let trace = trace_file(finding).expect("a trace");
+    let written = text(finding, "program");
+    assert!(operations(written) < 10, "{written}");
+    let c = trace.with_extension("c");
+    assert_c_program(&room, &c, Some(&library), true);
+    let plain = room.compile("odd/plain").expect("a compiler");
+    assert_c_program(&room, &c, Some(&plain), false);
 }
 
 #[test]
