@@ -65,6 +65,7 @@ pub struct Executor<'l, S> {
     failing: bool,
     /// How many had failed after the last call.
     failed_before: u64,
+    /// Bytes resident before the program, without those of the harness.
     resident_before: Option<u64>,
     /// What was measured, and how often the program came to where that is done.
     samples: Vec<Sample>,
@@ -274,7 +275,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             false => Arc::default(),
         };
         self.resident_before = match has(program, Call::Bounded) {
-            true => process::memory().map(|memory| memory.resident),
+            true => self.resident(),
             false => None,
         };
         self.samples.clear();

@@ -264,7 +264,7 @@ impl<'l> Shadow<'l> {
         self.conduct
     }
 
-    /// Bytes that the model itself has taken since it was made, roughly.
+    /// Bytes of memory that the model's table takes now.
     pub fn own_bytes(&self) -> u64 {
         self.occupancy.own_bytes()
     }

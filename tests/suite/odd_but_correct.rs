@@ -70,6 +70,21 @@ fn addresses_may_never_be_used_again() {
 }
 
 #[test]
+fn addresses_may_be_anywhere() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/scattered") else {
+        return;
+    };
+    room.check(&library, &[]).assert_sound();
+    // What the harness keeps of so many addresses is not taken for the allocator's.
+    for rule in ["bounded-steady", "bounded-fifo"] {
+        let arguments = ["--rule", rule, "--phase", "directed"];
+        let report = room.check_for(Duration::from_secs(20), &library, &arguments);
+        assert_eq!(report.verdict_of(rule), "pass", "{}", report.summary());
+    }
+}
+
+#[test]
 fn zero_sizes_may_give_null() {
     sound("zero_is_null");
 }

@@ -18,10 +18,8 @@ impl<S: Subject> Executor<'_, S> {
                 self.shadow.limit(limited);
             }
             Call::Bounded => {
-                if let (Some(before), Some(now)) = (self.resident_before, process::memory()) {
-                    let own = self.shadow.own_bytes();
-                    let growth = now.resident.saturating_sub(before + own);
-                    self.shadow.bounded(index, op, growth)?;
+                if let (Some(before), Some(now)) = (self.resident_before, self.resident()) {
+                    self.shadow.bounded(index, op, now.saturating_sub(before))?;
                 }
             }
             Call::FailSyscall => {
@@ -97,6 +95,12 @@ impl<S: Subject> Executor<'_, S> {
                 Err(Stop::Abandoned)
             }
         }
+    }
+
+    /// Bytes that the process has resident beside what the model takes.
+    pub(super) fn resident(&self) -> Option<u64> {
+        let own = self.shadow.own_bytes();
+        process::memory().map(|memory| memory.resident.saturating_sub(own))
     }
 
     /// Measures the process if this is the `every`th time.

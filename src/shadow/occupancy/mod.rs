@@ -40,6 +40,10 @@ const NO_REGION: u64 = u64::MAX;
 /// The entry of a span of which some region was in use at some time.
 const DIVIDED: u64 = 2;
 
+/// Entries of regions in a piece: those that one page of page tables is for, so that the kernel is asked about no others.
+const PIECE_BITS: u32 = 18;
+const PIECES: usize = 1 << (ADDRESS_BITS - REGION_BITS - PIECE_BITS);
+
 /// Which granules of the address space belong to a live block.
 pub struct Occupancy {
     spans: Reserved,
@@ -63,6 +67,18 @@ struct Growth {
     hand: AtomicUsize,
     /// Held by whoever gives a leaf to a region.
     giving: Mutex<()>,
+    /// The pieces of the entries of regions in which something was written, one bit each.
+    pieces: [AtomicU64; PIECES / 64],
+}
+
+impl Growth {
+    fn begin_piece(&self, piece: usize) {
+        self.pieces[piece / 64].fetch_or(1 << (piece % 64), Relaxed);
+    }
+
+    fn has_piece(&self, piece: usize) -> bool {
+        self.pieces[piece / 64].load(Relaxed) >> (piece % 64) & 1 != 0
+    }
 }
 
 /// What became of an attempt to mark a range.
@@ -127,10 +143,21 @@ impl Occupancy {
         [&self.spans, &self.regions, &self.leaves].map(Reserved::place)
     }
 
-    /// Bytes that the table itself takes, roughly.
+    /// Bytes of memory that the table itself takes: an allocator that goes to new addresses for ever makes the entries of
+    /// regions grow as well, by a page for every 512 MiB that it comes to.
     pub fn own_bytes(&self) -> u64 {
-        let leaves = self.growth.used.load(Relaxed) * REGION_WORDS * size_of::<AtomicU64>();
-        leaves as u64
+        let used = self.growth.used.load(Relaxed);
+        let pieces = (0..PIECES).filter(|&piece| self.growth.has_piece(piece));
+        let regions: u64 = pieces
+            .map(|piece| {
+                let start = piece << PIECE_BITS;
+                self.regions.resident(start..start + (1 << PIECE_BITS))
+            })
+            .sum();
+        self.spans.resident(0..self.spans.len())
+            + regions
+            + self.leaves.resident(0..used * REGION_WORDS)
+            + self.owners.resident(0..used)
     }
 
     /// Marks `[address, address + size)`; a block of no bytes takes the granule of its address.
@@ -225,7 +252,12 @@ impl Occupancy {
         match entry.load(Relaxed) {
             DIVIDED => Some(()),
             _ => match entry.compare_exchange(0, DIVIDED, AcqRel, Acquire) {
-                Ok(_) | Err(DIVIDED) => Some(()),
+                Ok(_) => {
+                    self.growth
+                        .begin_piece((span * SPAN_REGIONS) as usize >> PIECE_BITS);
+                    Some(())
+                }
+                Err(DIVIDED) => Some(()),
                 Err(_) => None,
             },
         }

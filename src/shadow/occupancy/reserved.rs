@@ -6,6 +6,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+/// Bytes that memory is given out in.
+const PAGE: usize = 4096;
+
 /// Words of reserved address space, zero until written. A clone is the same words.
 #[derive(Clone)]
 pub(super) struct Reserved {
@@ -56,6 +59,32 @@ impl Reserved {
             words,
             _mapping: Arc::new(Mapping { base, words }),
         })
+    }
+
+    /// Bytes of these words that memory is taken for, as the kernel says; none where it does not say.
+    pub(super) fn resident(&self, words: Range<usize>) -> u64 {
+        const WORDS: usize = PAGE / size_of::<AtomicU64>();
+        let mut present = [0u8; 512];
+        let end = words.end.min(self.words).next_multiple_of(WORDS);
+        let mut pages = 0;
+        for start in (words.start / WORDS * WORDS..end).step_by(present.len() * WORDS) {
+            let asked = ((end - start) / WORDS).min(present.len());
+            // SAFETY: the words lie in the mapping, whose last page is whole, and there is a byte for each page.
+            let answer = unsafe {
+                libc::mincore(
+                    self.base.add(start).cast_mut().cast(),
+                    asked * PAGE,
+                    present.as_mut_ptr(),
+                )
+            };
+            if answer == 0 {
+                pages += present[..asked]
+                    .iter()
+                    .filter(|&&page| page & 1 != 0)
+                    .count();
+            }
+        }
+        (pages * PAGE) as u64
     }
 
     /// Where they lie.

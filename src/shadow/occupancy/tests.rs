@@ -101,11 +101,32 @@ fn addresses_that_are_never_used_again_cost_no_memory() {
             table.clear(address(number - live), 100);
         }
     }
-    let leaves = table.own_bytes() / (REGION_WORDS * 8) as u64;
+    let leaves = table.growth.used.load(Relaxed) as u64;
     assert!(leaves <= 3 * live, "{leaves}");
+    assert!(table.own_bytes() <= leaves * (REGION_WORDS * 8) as u64 + (4 << 20));
     for number in 100_000 - live..100_000 {
         assert_eq!(table.mark(address(number), 1), Mark::Taken);
     }
+}
+
+#[test]
+fn what_the_table_takes_is_counted_wherever_blocks_lie() {
+    let mut table = table();
+    let address = |number: u64| number << 40;
+    let all = |table: &mut Occupancy| {
+        for number in 1..=100 {
+            assert_eq!(table.mark(address(number), 100), Mark::Clear);
+        }
+        for number in 1..=100 {
+            table.clear(address(number), 100);
+        }
+        table.own_bytes() / 4096
+    };
+    assert_eq!(table.own_bytes(), 0);
+    let pages = all(&mut table);
+    // Its span, its region and its bits for each block.
+    assert!(pages >= 300, "{pages}");
+    assert_eq!(all(&mut table), pages, "the same again takes no more");
 }
 
 #[test]
