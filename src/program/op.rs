@@ -457,8 +457,13 @@ impl Program {
         /// What it costs to have others beside it.
         const CROWDED: u64 = 8;
         let mut costs = Vec::with_capacity(self.ops.len());
+        // Nor of more than may be mapped.
+        let mut limit = IMPOSSIBLE;
         for (index, op) in self.ops.iter().enumerate() {
-            let size = op.size().filter(|&size| size < IMPOSSIBLE);
+            if op.call == Call::Limit {
+                limit = Some(op.a).filter(|&a| a != 0).unwrap_or(IMPOSSIBLE);
+            }
+            let size = op.size().filter(|&size| size < limit.min(IMPOSSIBLE));
             let pages = size.map_or(0, |size| size / PAGE).min(TOUCHED);
             costs.push(match op.call {
                 Call::Fork => FORKING,

@@ -19,6 +19,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     small_blocks(out);
     recovers(out);
     recovers_for_others(kit, out);
+    forgets_failures(kit, out);
     keeps_old(kit, out);
     shrinks(out);
     still_zero(kit, out);
@@ -126,6 +127,33 @@ fn recovers_for_others(kit: &Kit<'_>, out: &mut Vec<Program>) {
             out.push(script.finish());
         }
     }
+}
+
+/// Many requests fail that would be had but for the limit, more in all than an allocator may keep account of; when the limit is
+/// gone, nothing is left of them.
+fn forgets_failures(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    const LARGE: u64 = 5 * MIB;
+    const TIMES: u64 = 8;
+    if !kit.affords(2 * LARGE) {
+        return;
+    }
+    let mut script = Script::new(RuleId::NoStaleSuccess);
+    let block = script.malloc(LARGE);
+    script.free(block);
+    script.limit(2 * LIMIT);
+    let aligned = kit
+        .aligning()
+        .map(|call| kit.aligned(call, 2 * MIB, 2048 * MIB));
+    for request in kit.requests(2048 * MIB).into_iter().chain(aligned) {
+        for _ in 0..TIMES {
+            let none = script.make(request);
+            script.free(none);
+        }
+    }
+    script.unlimit();
+    script.malloc(LARGE);
+    script.expect(Expect::AsEarlier);
+    out.push(script.finish());
 }
 
 /// A block of every class, all live at once.
