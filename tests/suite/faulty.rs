@@ -66,6 +66,7 @@ faulty! {
     shared_with_children breaks "fork-st", Short;
     maps_by_file breaks "not-cancellation-point", Short;
     size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
+    account_of_failures breaks "no-stale-success", Long;
     keeps_lock breaks "no-stale-success" | "call-returns" | "calloc-wrap", Short;
     aborts_without_memory breaks "oom-returns-null", Long;
 
@@ -102,6 +103,30 @@ faulty! {
     usable_too_large breaks "usable-disjoint", Short;
     zero_is_one_place breaks "malloc-zero-choice", Short;
     zero_not_freeable breaks "zero-freeable", Short;
+}
+
+/// What is lost of one kind of blocks only adds up within the time of a check.
+fn loses(name: &str, rule: &str) {
+    let room = Room::new();
+    if let Some(library) = room.compile(&format!("faulty/{name}")) {
+        let arguments = ["--profile", "linux+c23", "--rule", rule];
+        room.check(&library, &arguments).expect(&[rule]);
+    }
+}
+
+macro_rules! losing {
+    ($($name:ident breaks $rule:literal;)*) => {
+        $(#[test] fn $name() { loses(stringify!($name), $rule); })*
+    };
+}
+
+losing! {
+    guard_stays breaks "bounded-steady";
+    gap_stays breaks "bounded-aligned";
+    large_foreign_lost breaks "bounded-xthread-free";
+    sized_free_strands breaks "free-sized-equiv";
+    aligned_sized_free_lost breaks "free-aligned-sized-equiv";
+    delete_of_nothing breaks "cxx-sized-equiv";
 }
 
 /// The C library frees NULL as a process starts, so a library of plain names would not get that far.

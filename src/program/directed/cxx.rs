@@ -1,5 +1,6 @@
 //! The C++ operators: every form of `new` with every form of `delete` that is for it.
 
+use super::growth::used_again;
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
@@ -41,6 +42,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         }
     }
     null(kit, out);
+    nothing_for_ever(kit, out);
     for delete in Call::ALL
         .iter()
         .copied()
@@ -330,6 +332,27 @@ fn between(new: Call, delete: Call, out: &mut Vec<Program>) {
         }
         script.sweep();
         out.push(script.finish());
+    }
+}
+
+/// Blocks of no bytes, of which each takes some all the same, by every `delete` that is told so.
+fn nothing_for_ever(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::CxxSizedEquiv);
+    let all = || Call::ALL.iter().copied().filter(|&call| kit.has(call));
+    for delete in all().filter(|call| call.operator().is_some_and(|form| form.sized)) {
+        let Some(new) = all().find(|&new| new.is_new() && belong(new, delete)) else {
+            continue;
+        };
+        // Those that are aligned take more.
+        let count = if new.takes_alignment() { 2 } else { 8 };
+        for _ in 0..count {
+            let block = script.make(request(new, 64, 0));
+            script.on(delete, block);
+        }
+    }
+    if script.here() > 0 {
+        used_again(&mut script, [40_000]);
+        out.push(script.for_ever(8000));
     }
 }
 

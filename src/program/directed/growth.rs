@@ -4,10 +4,11 @@
 //! is full: so every program frees some thousands. What is wanted besides is much memory handed out in little time, for what is lost is a small part of it. Blocks of some 20 KiB
 //! are filled in places only, so that a thousand of them take no longer than a hundred full ones.
 
-use super::script::{Kit, Script};
+use super::script::{Kit, Request, Script};
 use crate::program::op::{Call, Program};
 use crate::program::threads::Schedule;
 use crate::spec::RuleId;
+use std::collections::VecDeque;
 
 /// What the least of the process may rise by from part to part: counters of resident memory are off by about half as much.
 const ALLOWED: u64 = 512 << 10;
@@ -27,18 +28,21 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         threads(out);
         left_behind(out);
         passed_on(out);
+        large_passed_on(out);
         at_once(kit, out);
     }
     steady(kit, out);
     sawtooth(kit, out);
     aligned(kit, out);
+    aligned_in_turn(kit, out);
+    told_sizes(kit, out);
     realloc(out);
     fifo(kit, out);
 }
 
 impl Script {
     /// Does all that was done so far again and again, and judges how the process grows.
-    fn for_ever(mut self, times: u64) -> Program {
+    pub(super) fn for_ever(mut self, times: u64) -> Program {
         self.direct(Call::Sample, (times / SAMPLES).max(1), 0);
         self.repeat_from(0, times);
         self.direct(Call::Steady, ALLOWED, 0);
@@ -51,6 +55,7 @@ fn steady(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (&[20_000, 30_000][..], 150_000),
         (&[100, 1000, 3000, 9000, 31_000], 50_000),
         (&[140_000, 300_000], 1300),
+        (&[1_100_000], 800),
     ] {
         let mut script = Script::new(RuleId::BoundedSteady);
         for &size in sizes {
@@ -63,7 +68,7 @@ fn steady(kit: &Kit<'_>, out: &mut Vec<Program>) {
         let mut script = Script::new(RuleId::BoundedSteady);
         let block = script.calloc(5, 4000);
         script.free(block);
-        out.push(script.for_ever(40_000));
+        out.push(script.for_ever(50_000));
     }
 }
 
@@ -109,6 +114,82 @@ fn aligned(kit: &Kit<'_>, out: &mut Vec<Program>) {
             script.free(block);
             out.push(script.for_ever(times));
         }
+    }
+}
+
+/// A few at a time, of sizes and alignments that differ, and others between them, so that each lies elsewhere between two
+/// multiples of its alignment: what is set aside before it is of few bytes now and then.
+fn aligned_in_turn(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    const AT_ONCE: usize = 2;
+    const NONE: u64 = 0;
+    let mut calls = kit.aligning().collect::<Vec<_>>().into_iter().cycle();
+    let mut script = Script::new(RuleId::BoundedAligned);
+    let mut live = VecDeque::new();
+    for (alignment, size) in [
+        (32, 3000),
+        (64, 3024),
+        (NONE, 40),
+        (128, 3032),
+        (32, 2968),
+        (256, 3048),
+        (NONE, 24),
+        (64, 2984),
+        (32, 1976),
+        (128, 2952),
+    ] {
+        let request = match alignment {
+            NONE => Request::malloc(size),
+            _ => match calls.next() {
+                Some(call) => kit.aligned(call, alignment, size),
+                None => return,
+            },
+        };
+        live.push_back(script.make(request));
+        if live.len() > AT_ONCE
+            && let Some(oldest) = live.pop_front()
+        {
+            script.free(oldest);
+        }
+    }
+    script.free_all(live.make_contiguous());
+    used_again(&mut script, [40_000]);
+    out.push(script.for_ever(5100));
+}
+
+/// What is released by a call that is told its size: of no and of few bytes, resized, and of large alignments.
+fn told_sizes(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    if kit.has(Call::FreeSized) {
+        let mut script = Script::new(RuleId::FreeSizedEquiv);
+        for size in [0; 16].into_iter().chain([1, 8, 24, 100]) {
+            let block = script.malloc(size);
+            script.on(Call::FreeSized, block);
+        }
+        used_again(&mut script, [40_000]);
+        out.push(script.for_ever(12_000));
+
+        let mut script = Script::new(RuleId::FreeSizedEquiv);
+        for (from, to) in [
+            (70_000, 40_000),
+            (9000, 2000),
+            (1000, 100),
+            (100, 1000),
+            (20_000, 30_000),
+        ] {
+            let block = script.malloc(from);
+            script.realloc(block, to);
+            script.on(Call::FreeSized, block);
+        }
+        used_again(&mut script, [300_000; 6]);
+        out.push(script.for_ever(120));
+    }
+    if kit.has(Call::FreeAlignedSized) && kit.has(Call::AlignedAlloc) {
+        let mut script = Script::new(RuleId::FreeAlignedSizedEquiv);
+        for alignment in [64, 4096, 8192, 1 << 16] {
+            let block = script.make(kit.aligned(Call::AlignedAlloc, alignment, 100));
+            script.on(Call::FreeAlignedSized, block);
+        }
+        used_again(&mut script, [300_000; 2]);
+        out.push(script.for_ever(1000));
     }
 }
 
@@ -219,9 +300,27 @@ fn passed_on(out: &mut Vec<Program>) {
     }
 }
 
+/// A large block, which many allocators keep in another way, is passed on each time.
+fn large_passed_on(out: &mut Vec<Program>) {
+    const TIMES: u64 = 130;
+    let mut script = Script::new(RuleId::BoundedXthreadFree);
+    script.schedule(Schedule::InOrder);
+    let start = script.here();
+    script.thread(1);
+    used_again(&mut script, [1_100_000; 2]);
+    let block = script.malloc(1_100_000);
+    script.thread(2);
+    script.free(block);
+    script.join();
+    script.direct(Call::Sample, TIMES / SAMPLES, 0);
+    script.repeat_from(start, TIMES);
+    script.direct(Call::Steady, ALLOWED, 0);
+    out.push(script.finish());
+}
+
 /// Blocks that a thread makes and frees itself, one after another: much is handed out, and little memory is used for it.
 /// What is lost beside them is not all that is freed, and so does not wait until more has been freed.
-fn used_again(script: &mut Script, sizes: impl IntoIterator<Item = u64>) {
+pub(super) fn used_again(script: &mut Script, sizes: impl IntoIterator<Item = u64>) {
     for size in sizes {
         let block = script.malloc(size);
         script.free(block);
