@@ -320,6 +320,8 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
         (Moment::Verify, Some(op)) if op.slot != NO_SLOT => format!("p{} can be read", op.slot),
         (Moment::Verify, _) => "live blocks can be read".into(),
         (Moment::Beside, _) => "the threads beside it go on".into(),
+        (Moment::Fork, _) => "fork returns".into(),
+        (Moment::Born, _) => "fork returns in the child".into(),
         (Moment::Ending, _) => "the thread ends, and the process goes on".into(),
         _ => "the process goes on".into(),
     };
@@ -337,8 +339,14 @@ fn died(case: &Case, death: Death, moment: Moment, said: &str) -> (String, Strin
             format!("no return within {}", count(millis as usize, "millisecond"))
         }
     };
-    if moment == Moment::Beside {
-        found.push_str(", in a thread that works beside it");
+    match moment {
+        Moment::Beside => found.push_str(", in a thread that works beside it"),
+        Moment::Fork => found.push_str(", inside fork, which calls the handlers of pthread_atfork"),
+        Moment::Born => {
+            found
+                .push_str(", in the child inside fork, which calls the handlers of pthread_atfork");
+        }
+        _ => {}
     }
     // Without the cancellation the call returns, or another rule would be broken.
     if case.finding.rule == RuleId::NotCancellationPoint && moment == Moment::Call {

@@ -2,7 +2,7 @@
 
 use super::process;
 use crate::program::{Condition, Under};
-use crate::shadow::{Choice, HandlerState, Ledger};
+use crate::shadow::{Choice, HandlerState, Ledger, Moment};
 use crate::subject::SetNewHandler;
 use std::cmp::Ordering;
 use std::ffi::c_void;
@@ -30,14 +30,21 @@ pub enum Forked {
 
 /// Forks, and in the parent waits for the child. If that ends before it has come to [`leave`], the parent ends in the
 /// same way: whoever waits for the parent sees the fate of the child, and if it reported before it ended, its report.
-pub fn fork(ledger: &Ledger) -> Forked {
+pub fn fork(ledger: &Ledger, index: usize) -> Forked {
     // SAFETY: a plain request to the kernel. A subject that ignores the signal would keep from us how the child ends.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    ledger.begin_fork(index);
     // SAFETY: the C library's own, so that what the subject registered to be called is called. The child goes on with a
     // copy of everything but other threads, of which the harness has none that it needs.
     let child = unsafe { libc::fork() };
+    if child != 0 {
+        // From here on the moment is the child's to tell, until it has ended.
+        ledger.end_fork();
+    }
     match child {
         0 => {
+            // The parent may still be inside.
+            ledger.enter(Moment::Idle);
             // SAFETY: a plain request to the kernel.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
             Forked::Child
@@ -52,6 +59,7 @@ pub fn fork(ledger: &Ledger) -> Forked {
             if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == DONE) {
                 share_fate(status);
             }
+            ledger.enter(Moment::Idle);
             Forked::Parent
         }
         _ => Forked::Alone,

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::plan::Item;
 use super::races::{CLOSE, is_hang, patience};
 use crate::program::{Call, Condition, Op, Program, Under};
-use crate::shadow::{Case, Finding};
+use crate::shadow::{Case, Evidence, Finding, rule_of_fork};
 use crate::spec::RuleId;
 use std::time::Instant;
 
@@ -73,7 +73,7 @@ pub(super) fn investigate(
             counted = count(&best.program)?;
         }
         reproduced = counted.times > 0;
-        best.finding.rule = rule_at(&best.program, best.finding.op_index);
+        best.finding.rule = rule_of(&best.finding, &best.program);
         shown = Some(counted);
     }
     Ok(best.into_case(item, reproduced, shown))
@@ -94,16 +94,22 @@ fn without(program: &Program, is_unneeded: impl Fn(&Op) -> bool) -> Program {
     program
 }
 
-/// The rule that harm breaks which shows at the operation at `index` and takes what is left of the program: that about
-/// children of a process with threads if it is one's, or its parent's after it, or else that about threads.
-fn rule_at(program: &Program, index: usize) -> RuleId {
-    let rule = program.circumstance_at(index);
+/// The rule that harm breaks which takes what is left of the program: that about children of a process with threads if it
+/// shows in one, or in its parent after it, or in either inside the fork; or else that about threads.
+fn rule_of(finding: &Finding, program: &Program) -> RuleId {
+    let index = finding.op_index;
+    let forked = match finding.evidence {
+        Evidence::Died { moment, .. } => rule_of_fork(program, index, moment),
+        _ => None,
+    };
+    let rule = forked.or_else(|| program.circumstance_at(index));
     rule.unwrap_or(RuleId::ThreadSafe)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shadow::{Death, Moment};
 
     fn program(lines: &str) -> Program {
         Program::parse(&format!("# allocspec trace 1\n{lines}\n")).expect(lines)
@@ -138,7 +144,13 @@ mod tests {
     #[test]
     fn harm_is_laid_to_the_side_of_the_fork_that_it_shows_on() {
         let forks = program("under threads 3\np0 = malloc 1\nfork\np1 = malloc 1\nwait\nfree p0");
-        let rules = [1, 3, 5].map(|index| rule_at(&forks, index));
+        let at = |index, evidence| Finding {
+            rule: RuleId::CallReturns,
+            op_index: index,
+            evidence,
+        };
+        let harm = |index| at(index, Evidence::UnexpectedNull);
+        let rules = [1, 3, 5].map(|index| rule_of(&harm(index), &forks));
         let expected = [
             RuleId::ThreadSafe,
             RuleId::ForkMtChild,
@@ -146,6 +158,18 @@ mod tests {
         ];
         assert_eq!(rules, expected);
         let plain = program("under threads 3\np0 = malloc 1");
-        assert_eq!(rule_at(&plain, 1), RuleId::ThreadSafe);
+        assert_eq!(rule_of(&harm(1), &plain), RuleId::ThreadSafe);
+        let rules = [Moment::Fork, Moment::Born].map(|moment| {
+            let stuck = Evidence::Died {
+                death: Death::Hang { millis: 1 },
+                moment,
+                said: String::new(),
+            };
+            rule_of(&at(2, stuck), &forks)
+        });
+        assert_eq!(
+            rules,
+            expected[1..].iter().rev().copied().collect::<Vec<_>>()[..]
+        );
     }
 }

@@ -102,7 +102,10 @@ impl Worker {
                 && self.shared.ledger().interception().standing() == Standing::Works;
             let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
             let moment = self.shared.position().1;
-            let in_call = matches!(moment, Moment::Call | Moment::Ending);
+            let in_call = matches!(
+                moment,
+                Moment::Call | Moment::Ending | Moment::Fork | Moment::Born
+            );
             let late = process::now()
                 > if in_call {
                     limits.latest.max(limits.last)

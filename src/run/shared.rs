@@ -186,7 +186,14 @@ impl Shared {
     fn ledger_at_work(&self) -> &Ledger {
         let signalled = self.page().signalled.load(Relaxed) as usize;
         let at = |moment| self.ledgers().find(|it| it.position().1 == moment);
-        let moments = [Moment::Call, Moment::Touch, Moment::Verify, Moment::Ending];
+        let moments = [
+            Moment::Fork,
+            Moment::Born,
+            Moment::Call,
+            Moment::Touch,
+            Moment::Verify,
+            Moment::Ending,
+        ];
         let busy = || moments.into_iter().find_map(at);
         let signalled = signalled.checked_sub(1);
         let signalled = signalled.and_then(|place| self.thread_ledgers().get(place));

@@ -9,7 +9,7 @@ use super::model::TOLD;
 use super::operators::{rule_of_failure, rules_of_delete};
 use super::reallocate::null_rule;
 use super::{Death, Evidence, Finding, Moment};
-use crate::program::{Call, Condition, NO_SLOT, Op, Program};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program, Under};
 use crate::spec::{RuleId, RuleSet};
 
 /// How far past its end a read of an old block may go and still be laid to the realloc that copied it.
@@ -49,14 +49,33 @@ pub fn attribute_death(
         Moment::Touch => vec![RuleId::AllocNonnullUsable],
         Moment::Verify if op.call.reallocates() => vec![RuleId::ReallocContent],
         Moment::Verify => vec![RuleId::ContentStable],
-        Moment::Idle | Moment::Ending | Moment::Beside => vec![RuleId::CallReturns],
+        Moment::Idle | Moment::Ending | Moment::Beside | Moment::Fork | Moment::Born => {
+            vec![RuleId::CallReturns]
+        }
         Moment::Call => in_call(program, index, op, death, resized),
     };
     // What happens under special circumstances, and there only, is laid to them.
-    let special = program.circumstance_at(index).filter(|_| !is_killed(death));
+    let special = match rule_of_fork(program, index, moment) {
+        None => program.circumstance_at(index),
+        rule => rule,
+    };
+    let special = special.filter(|_| !is_killed(death));
     let mut all = special.into_iter().chain(candidates);
     let checked = all.find(|&rule| rules.contains(rule));
     checked.unwrap_or(RuleId::CallReturns)
+}
+
+/// The rule about who is inside `fork` at this moment, which is not over there; `None` at all others.
+pub fn rule_of_fork(program: &Program, index: usize, moment: Moment) -> Option<RuleId> {
+    let is_crowd =
+        |op: &Op| Under::of(op).is_some_and(|under| under.condition == Condition::Threads);
+    let among_threads = program.ops.iter().take(index).any(is_crowd);
+    match moment {
+        Moment::Fork | Moment::Born if !among_threads => Some(RuleId::ForkSt),
+        Moment::Fork => Some(RuleId::ForkMtParent),
+        Moment::Born => Some(RuleId::ForkMtChild),
+        _ => None,
+    }
 }
 
 /// Whether the process was killed, by itself or by another: whatever it was doing has no part in it.

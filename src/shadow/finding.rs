@@ -22,6 +22,10 @@ pub enum Moment {
     Ending,
     /// In another thread than those that make the operations of the program: one that works beside them.
     Beside,
+    /// Inside `fork`, which calls what the subject has registered with `pthread_atfork`: in the parent.
+    Fork,
+    /// The same in the child.
+    Born,
 }
 
 impl Moment {
@@ -33,6 +37,8 @@ impl Moment {
             3 => Moment::Verify,
             4 => Moment::Ending,
             5 => Moment::Beside,
+            6 => Moment::Fork,
+            7 => Moment::Born,
             _ => Moment::Idle,
         }
     }

@@ -63,6 +63,8 @@ pub struct Ledger {
     /// A child of the process at work that works in its place.
     child: AtomicU64,
     moment: AtomicU8,
+    /// The position of the fork that the process is in, plus 1; 0 if it is in none. The child writes what else there is.
+    fork: AtomicU64,
     /// The thread that writes, by the kernel's number; 0 if none has said so.
     thread: AtomicI32,
     interception: Interception,
@@ -82,6 +84,7 @@ impl Ledger {
             block_size: AtomicU64::new(0),
             child: AtomicU64::new(0),
             moment: AtomicU8::new(0),
+            fork: AtomicU64::new(0),
             thread: AtomicI32::new(0),
             interception: Interception::new(),
         }
@@ -149,6 +152,17 @@ impl Ledger {
         self.moment.store(moment as u8, Relaxed);
     }
 
+    /// Says that the process forks at this position.
+    pub fn begin_fork(&self, op_index: usize) {
+        self.enter(Moment::Born);
+        self.fork.store(op_index as u64 + 1, Relaxed);
+    }
+
+    /// Says that `fork` has returned in the parent.
+    pub fn end_fork(&self) {
+        self.fork.store(0, Relaxed);
+    }
+
     /// Says which block is about to be resized.
     #[inline]
     pub fn resizing(&self, address: u64, size: u64) {
@@ -185,6 +199,9 @@ impl Ledger {
 
     /// Where the run is: the position of the operation in its program, and the moment in it.
     pub fn position(&self) -> (usize, Moment) {
+        if let Some(at) = self.fork.load(Relaxed).checked_sub(1) {
+            return (at as usize, Moment::Fork);
+        }
         (
             self.op_index.load(Relaxed) as usize,
             Moment::from_u8(self.moment.load(Relaxed)),
@@ -229,6 +246,7 @@ impl Ledger {
             &self.ops,
             &self.op_index,
             &self.child,
+            &self.fork,
         ] {
             word.store(0, Relaxed);
         }

@@ -92,6 +92,20 @@ fn a_child_made_among_threads_may_find_the_lock_taken() {
     }
 }
 
+/// A fork among threads that never returns is told as what it is, on the side that does not return.
+#[test]
+fn a_fork_may_hang_itself() {
+    let operations = "p0 = malloc 100\nunder threads 4\nfork\nfree p0\nwait\nrepeat 2000 x 3";
+    let report = replay("system".as_ref(), "fork-mt-parent", operations);
+    assert!(report.findings().is_empty(), "{}", report.summary());
+    let room = Room::new();
+    if let Some(library) = room.compile("faulty/locks_in_two_orders") {
+        let report = replay(library.as_os_str(), "fork-mt-parent", operations);
+        let finding = report.expect(&["fork-mt-parent"]);
+        assert!(finding.to_string().contains("inside fork"), "{finding}");
+    }
+}
+
 #[test]
 fn what_was_measured_is_told() {
     let room = Room::new();

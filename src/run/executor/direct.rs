@@ -121,7 +121,7 @@ impl<S: Subject> Executor<'_, S> {
 
     /// Goes on in a child, and when that has come to its end, in this process.
     fn fork(&mut self, index: usize, op: &Op) -> Checked {
-        match circumstances::fork(self.ledger) {
+        match circumstances::fork(self.ledger, index) {
             Forked::Child => {
                 self.is_child = true;
                 self.shadow.sweep(index, op)?;

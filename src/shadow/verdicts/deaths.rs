@@ -65,13 +65,15 @@ const PROGRAMS: [&str; 58] = [
     "p0 = malloc 24\np0 = malloc 8",
 ];
 
-const MOMENTS: [Moment; 6] = [
+const MOMENTS: [Moment; 8] = [
     Moment::Idle,
     Moment::Call,
     Moment::Touch,
     Moment::Verify,
     Moment::Ending,
     Moment::Beside,
+    Moment::Fork,
+    Moment::Born,
 ];
 
 pub(super) fn parsed(lines: &str) -> Program {
