@@ -31,6 +31,8 @@ const FINDINGS_EACH: usize = 16;
 const ATTEMPTS: u32 = 4;
 /// Times that a sweep over the system calls of one program is gone on with.
 const MOST_FAILURES: u64 = 32;
+/// Times that a worker may be lost while no program is at work before it is no longer relied upon.
+const LOST: u64 = 2;
 /// How often the supervisor tells how far it is.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -74,6 +76,8 @@ pub struct Campaign<'a> {
     budget: Budget,
     totals: Ledger,
     workers: AtomicU64,
+    /// Workers that died or hung while no program was at work.
+    lost: AtomicU64,
     next: Mutex<Next>,
     /// Whether a program was stopped for want of time.
     cut_short: AtomicBool,
@@ -86,6 +90,8 @@ pub struct Campaign<'a> {
 #[derive(Default)]
 struct Next {
     index: usize,
+    /// Those that do not wait for their turn, once it is known which; the last comes first.
+    urgent: Option<Vec<usize>>,
     ops: u64,
 }
 
@@ -177,6 +183,9 @@ pub struct Outcome {
     pub given_up: Vec<(RuleId, RuleId)>,
     /// Runs that ended in a way that is not the subject's doing, see [`is_disturbed`].
     pub disturbed: u64,
+    /// Whether the worker was lost so often while no program was at work that each program was given a process that has
+    /// loaded the subject for it.
+    pub forsaken: bool,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
     /// What each phase had, of those that had anything.
@@ -201,6 +210,7 @@ impl<'a> Campaign<'a> {
             budget,
             totals: Ledger::new(),
             workers: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             next: Mutex::new(Next::default()),
             cut_short: AtomicBool::new(false),
             phase: Mutex::new("programs"),
@@ -277,11 +287,13 @@ impl<'a> Campaign<'a> {
             .cases
             .sort_by_key(|(index, case)| (*index, case.finding.rule, case.finding.op_index));
         let given_up = known.given_up();
+        let forsaken = self.lost.load(Relaxed) >= LOST;
         let shares = self.shares.into_inner().into_iter().flatten();
         Ok(Outcome {
             phases: shares.filter(|share| share.programs > 0).collect(),
             totals: self.totals,
             workers: self.workers.into_inner(),
+            forsaken,
             cut_short: self.cut_short.into_inner(),
             cases: known.cases.into_iter().map(|(_, case)| case).collect(),
             beside: known.beside,
@@ -327,14 +339,29 @@ impl<'a> Campaign<'a> {
     /// The next program to run. Which programs are run within a number of operations does not depend on who runs them.
     fn next_item(&self) -> Option<(usize, Item)> {
         let mut next = self.next.lock().ok()?;
-        let mut item = self.plan.item(next.index)?;
+        if self.is_forsaken() && next.urgent.is_none() && !self.plan.is_given() {
+            // Why the worker was lost is the first thing to be known of a subject: a process of its own for each program takes
+            // so long that the turn of these might not come.
+            let urgent = self.plan.about(RuleId::ForkSt).into_iter().rev();
+            next.urgent = Some(urgent.collect());
+        }
+        let urgent = next.urgent.as_mut().and_then(Vec::pop);
+        let index = urgent.unwrap_or(next.index);
+        let mut item = self.plan.item(index)?;
         if let Some(limit) = self.budget.ops {
             let left = limit.checked_sub(next.ops).filter(|&left| left > 0)?;
             item.cut_short(left);
             next.ops += item.program.steps();
         }
-        next.index += 1;
-        Some((next.index - 1, item))
+        if urgent.is_none() {
+            next.index += 1;
+        }
+        Some((index, item))
+    }
+
+    /// Whether workers are not relied upon any more.
+    fn is_forsaken(&self) -> bool {
+        self.lost.load(Relaxed) >= LOST
     }
 
     /// Whether a program given by the user has shown what is wrong.
@@ -603,7 +630,7 @@ impl Seat<'_> {
                     text: run.said.clone(),
                 },
             }),
-            End::Told(_) => None,
+            End::Told(_) | End::Unborn(_) => None,
             &End::Died {
                 death,
                 op_index,
@@ -644,25 +671,35 @@ impl Seat<'_> {
         conduct: &Conduct,
         deadline: u64,
     ) -> Result<Run, CheckError> {
-        if item.once {
-            let campaign = self.campaign;
-            campaign.workers.fetch_add(1, Relaxed);
-            let run = Worker::run_once(
-                campaign.launch,
-                &item.program,
-                conduct,
-                deadline,
-                campaign.budget.last(),
-                &campaign.totals,
-            );
-            let mut run = run.map_err(|error| refused(&error))?;
-            if campaign.launch.noisy && matches!(run.end, End::Told(_)) {
-                // What it writes while it is loaded is told once, of the library.
-                run.said.clear();
-            }
-            return Ok(run);
+        match item.once {
+            true => self.run_once(&item.program, conduct, deadline),
+            false => self.run(&item.program, conduct, deadline, None),
         }
-        self.run(&item.program, conduct, deadline, None)
+    }
+
+    /// Runs a program in a process that loads the subject for it.
+    fn run_once(
+        &self,
+        program: &Program,
+        conduct: &Conduct,
+        deadline: u64,
+    ) -> Result<Run, CheckError> {
+        let campaign = self.campaign;
+        campaign.workers.fetch_add(1, Relaxed);
+        let run = Worker::run_once(
+            campaign.launch,
+            program,
+            conduct,
+            deadline,
+            campaign.budget.last(),
+            &campaign.totals,
+        );
+        let mut run = run.map_err(|error| refused(&error))?;
+        if campaign.launch.noisy && matches!(run.end, End::Told(_)) {
+            // What it writes while it is loaded is told once, of the library.
+            run.said.clear();
+        }
+        Ok(run)
     }
 
     /// Runs a program in a fresh process. A call may take `patience` at most, if it is given.
@@ -678,6 +715,9 @@ impl Seat<'_> {
         patience: Option<Duration>,
     ) -> Result<Run, CheckError> {
         let campaign = self.campaign;
+        if campaign.is_forsaken() {
+            return self.run_once(program, conduct, deadline);
+        }
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
             None => match Worker::start(campaign.launch) {
@@ -691,6 +731,16 @@ impl Seat<'_> {
         let run = worker
             .run(program, conduct, deadline, &campaign.totals)
             .map_err(|error| refused(&error))?;
+        if let End::Unborn(death) = run.end {
+            // The worker is a process that the subject lives in and that forks, too: who cannot do that cannot be checked
+            // there. What is wrong with it shows in programs that fork.
+            campaign.lost.fetch_add(1, Relaxed);
+            let waited = match death {
+                Death::Hang { millis } => millis * 1_000_000,
+                _ => 0,
+            };
+            return self.run_once(program, conduct, deadline.saturating_add(waited));
+        }
         if worker.is_alive() {
             self.worker = Some(worker);
         }

@@ -2,7 +2,9 @@
 
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
-use super::followers::{drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company};
+use super::followers::{
+    drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company,
+};
 use super::launch::{self, Launched};
 use super::learn::Learned;
 use super::misuse;
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// With fewer operations than this, nothing is learned beforehand.
 const FEW_OPS: u64 = 1000;
+/// A machine that is short of something may disturb so many runs.
+const FEW_DISTURBED: u64 = 3;
 /// Time to learn the size classes, at most.
 const LEARNING: Duration = Duration::from_millis(300);
 
@@ -210,6 +214,7 @@ fn finish(
         beside,
         disturbed,
         mut given_up,
+        forsaken,
         cut_short,
         phases,
     } = outcome;
@@ -236,6 +241,12 @@ fn finish(
                 _ => format!("{disturbed} runs were"),
             }
         ));
+    }
+    if forsaken {
+        info.notes.push(
+            "a process that has loaded it cannot fork again and again: each program had one that was started for it"
+                .into(),
+        );
     }
     info.notes.extend(told_beside(&beside));
     let failures = failures(totals.interception());
@@ -321,6 +332,13 @@ fn finish(
     } else {
         Conformance::Conformant
     };
+    if conformance == Conformance::Conformant && is_mostly(disturbed, workers) {
+        return Err(CheckError::Disturbed {
+            subject: info.name,
+            disturbed,
+            runs: workers,
+        });
+    }
     Ok(CheckResult {
         subject: info,
         profile: (profile.id().to_owned(), profile.title().to_owned()),
@@ -348,6 +366,12 @@ fn told_beside(beside: &[Case]) -> Option<String> {
     rules.sort_unstable();
     rules.dedup();
     (!rules.is_empty()).then(|| format!("met as well, and not asked about: {}", rules.join(", ")))
+}
+
+/// Whether so many runs, of all those, came to nothing that the others do not say much. Each is followed by one or two others,
+/// in which it does not show again.
+fn is_mostly(disturbed: u64, runs: u64) -> bool {
+    disturbed >= FEW_DISTURBED && disturbed * 4 >= runs
 }
 
 /// What became of system calls that failed on purpose, in words.
@@ -382,4 +406,19 @@ fn failures(interception: &Interception) -> Option<Failures> {
         gave_up,
         did_without,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_which_little_is_left_says_nothing() {
+        assert!(
+            is_mostly(4, 9),
+            "each was followed by one that showed nothing"
+        );
+        assert!(!is_mostly(2, 2), "that may happen to a machine");
+        assert!(!is_mostly(20, 500));
+    }
 }

@@ -283,6 +283,19 @@ pub enum CheckError {
         /// the time given
         millis: u128,
     },
+    /// Nothing can be said of the subject.
+    #[error(
+        "{disturbed} of {runs} runs of {subject} hung or were killed outside every call, and not again: nothing can be said \
+         of it; see whether the machine is short of memory or time, or whether the library hangs or ends its process by itself"
+    )]
+    Disturbed {
+        /// the subject
+        subject: String,
+        /// runs that ended so
+        disturbed: u64,
+        /// all runs
+        runs: u64,
+    },
     /// The machine did not give what the harness needs.
     #[error(
         "the machine refused {what}: {reason}: raise the limits (see `ulimit -a`) or lower --jobs"

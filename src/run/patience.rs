@@ -24,6 +24,10 @@ const GRACE: u32 = 4;
 /// that one, too, may want for the processor.
 const HELPED: u32 = 3;
 
+/// How long a worker is waited for that has yet to fork: nothing is laid to the subject for that, there is only another way to
+/// have a process.
+const FORKING: Duration = Duration::from_millis(400);
+
 /// How long a process may take to deal with the end of its child.
 const PARTING: Duration = Duration::from_secs(1);
 /// Processes below a worker that may have to be ended one after another.
@@ -100,12 +104,15 @@ impl Worker {
                 *before.get_or_insert((stat.ticks, first.ticks, turns));
             let helped = stat.state != b'R'
                 && self.shared.ledger().interception().standing() == Standing::Works;
-            let patience = limits.patience * if helped { HELPED } else { 1 } + effort(now.1);
+            let patience = match self.shared.is_forking() {
+                true => limits.patience.min(FORKING),
+                false => limits.patience * if helped { HELPED } else { 1 } + effort(now.1),
+            };
             let moment = self.shared.position().1;
             let in_call = matches!(
                 moment,
                 Moment::Call | Moment::Ending | Moment::Fork | Moment::Born
-            );
+            ) || self.shared.is_outside();
             let late = process::now()
                 > if in_call {
                     limits.latest.max(limits.last)

@@ -28,6 +28,8 @@ const CHEAP: u64 = 20_000;
 const TRIVIAL: u64 = 64;
 /// What a sweep costs, in runs of its program: about as many as there are system calls to fail.
 const RUNS: u64 = 8;
+/// Programs about one rule that can be brought forward.
+const ABOUT: usize = 4;
 /// Programs about one rule that do not have to wait for cheaper ones about others.
 const FIRST: usize = 2;
 /// The share of the time that one program of the plan may take.
@@ -295,6 +297,16 @@ impl<'a> Plan<'a> {
     /// How many runs there are in it, beside random programs that fill the time.
     pub fn runs(&self) -> usize {
         self.order.len()
+    }
+
+    /// The numbers of the first few items that were made for this rule.
+    pub fn about(&self, rule: RuleId) -> Vec<usize> {
+        let made_for_it = |turn: &Turn| match turn {
+            Turn::Item(item) => self.items[*item].program.rule == Some(rule),
+            Turn::Random(_) => false,
+        };
+        let numbers = (0..self.order.len()).filter(|&number| made_for_it(&self.order[number]));
+        numbers.take(ABOUT).collect()
     }
 
     /// The item of this number; `None` beyond the last.

@@ -29,6 +29,9 @@ struct Page {
     ordered: AtomicU32,
     done: AtomicU32,
     child: AtomicI32,
+    /// Whether the worker is inside `fork`, to have a process that deals with the order, and whether that process has begun.
+    forks: AtomicU32,
+    begun: AtomicU32,
     /// How the process that dealt with the last order ended, as `waitpid` says.
     status: AtomicI32,
     /// Whether it reported before it ended.
@@ -237,6 +240,8 @@ impl Shared {
         page.report_length.store(0, Relaxed);
         page.faulted.store(0, Relaxed);
         page.child.store(0, Relaxed);
+        page.forks.store(0, Relaxed);
+        page.begun.store(0, Relaxed);
         let text = serde_json::to_vec(order)?;
         if text.len() > MESSAGE || ops.len() > MAX_OPS {
             return Err(io::Error::other("the program is too long"));
@@ -297,6 +302,27 @@ impl Shared {
         page.ordered.store(order, Relaxed);
         page.done.store(order, Release);
         wake(&page.done);
+    }
+
+    /// The worker's side: whether it is inside `fork`.
+    pub fn set_forks(&self, forks: bool) {
+        self.page().forks.store(forks.into(), Relaxed);
+    }
+
+    /// The worker's side: a process begins to deal with the order.
+    pub fn set_begun(&self) {
+        self.page().begun.store(1, Relaxed);
+    }
+
+    /// Whether the worker is inside `fork`.
+    pub fn is_forking(&self) -> bool {
+        self.page().forks.load(Relaxed) != 0
+    }
+
+    /// Whether what there is of the worker has yet to begin with the order, or stands where it should wait for who has:
+    /// nothing that the order says is being done.
+    pub fn is_outside(&self) -> bool {
+        self.is_forking() || self.page().begun.load(Relaxed) == 0
     }
 
     /// The worker's side: the process that deals with the order.

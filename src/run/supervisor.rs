@@ -84,6 +84,9 @@ pub struct Run {
 pub enum End {
     /// The process told.
     Told(Ended),
+    /// The worker died, or hung, before there was a process that began with the program, or where it should have waited for
+    /// that.
+    Unborn(Death),
     /// The process died, at this operation and moment.
     Died {
         /// how
@@ -180,7 +183,17 @@ impl Worker {
             effort(program, index)
         });
         worker.shared.add_to(total);
-        Ok(worker.conclude(waited))
+        let mut run = worker.conclude(waited);
+        // This process has loaded the subject for this program alone.
+        if let End::Unborn(death) = run.end {
+            let (op_index, moment) = (0, Moment::Idle);
+            run.end = End::Died {
+                death,
+                op_index,
+                moment,
+            };
+        }
+        Ok(run)
     }
 
     /// Starts a worker; one for a single program if there is one.
@@ -316,6 +329,9 @@ impl Worker {
         let patience = self.patience;
         let limits = Limits::until(u64::MAX, patience, u64::MAX);
         let waited = self.wait(limits, |_| MISUSING);
+        if self.shared.is_outside() && !matches!(waited, Waited::Done) {
+            return Err(io::Error::other("it hung or ended before it began"));
+        }
         let report = self.shared.take_report::<Option<Aftermath>>();
         let reported = report.is_some();
         let died = match waited {
@@ -402,6 +418,9 @@ impl Worker {
                 }),
             ) => (End::Told(ended), outcomes, live),
             // Without a report that can be read, what it said of its end is not to be believed.
+            (Some(death), _) if self.shared.is_outside() => {
+                (End::Unborn(death), Vec::new(), Vec::new())
+            }
             (died, _) => {
                 let death = died.unwrap_or(Death::Exit { status: 0 });
                 (

@@ -277,10 +277,15 @@ fn serve_subject<S: Subject>(
     loop {
         let order = shared.wait_ordered();
         reset_signals();
+        shared.set_forks(true);
         // SAFETY: this process has one thread.
-        match unsafe { libc::fork() } {
+        let child = unsafe { libc::fork() };
+        if child != 0 {
+            shared.set_forks(false);
+        }
+        match child {
             0 => obey(shared, worker, is_foreign, geometry, make),
-            child if child > 0 => {
+            1.. => {
                 shared.set_child(child);
                 let status = wait_for(child);
                 strays::end_all_but(&BTreeSet::new());
@@ -326,6 +331,7 @@ fn obey<S: Subject>(
     geometry: Geometry,
     make: impl FnOnce() -> S,
 ) -> ! {
+    shared.set_begun();
     // SAFETY: plain requests to the kernel.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
