@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::plan::Item;
 use super::races::{CLOSE, is_hang, patience};
 use crate::program::{Call, Condition, Op, Program, Under};
-use crate::shadow::{Case, Evidence, Finding, rule_of_fork};
+use crate::shadow::{Case, Evidence, Finding, Moment, rule_of_fork};
 use crate::spec::RuleId;
 use std::time::Instant;
 
@@ -76,7 +76,19 @@ pub(super) fn investigate(
         best.finding.rule = rule_of(&best.finding, &best.program);
         shown = Some(counted);
     }
+    if !reproduced && is_beside(&best.finding) {
+        // It could not be seen whether the fork has a part in what a thread came to that goes on as if there were none.
+        best.finding.rule = RuleId::ThreadSafe;
+    }
     Ok(best.into_case(item, reproduced, shown))
+}
+
+/// Whether it came to a thread that has nothing to do with the program.
+fn is_beside(finding: &Finding) -> bool {
+    let Evidence::Died { moment, .. } = finding.evidence else {
+        return false;
+    };
+    moment == Moment::Beside
 }
 
 /// The program with all that children do done by their parent, and without other programs that are started.
@@ -109,7 +121,7 @@ fn rule_of(finding: &Finding, program: &Program) -> RuleId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shadow::{Death, Moment};
+    use crate::shadow::Death;
 
     fn program(lines: &str) -> Program {
         Program::parse(&format!("# allocspec trace 1\n{lines}\n")).expect(lines)
