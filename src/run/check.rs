@@ -3,7 +3,7 @@
 use super::campaign::{self, Budget, Campaign, Outcome};
 use super::facts::facts;
 use super::followers::{
-    drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company,
+    drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company, merge_hangs,
 };
 use super::launch::{self, Launched};
 use super::learn::Learned;
@@ -261,6 +261,7 @@ fn finish(
     cases.extend(library_cases(&info, &rules, &said));
     let harmful = drop_followers(&mut cases, &beside);
     let raced = drop_races(&mut cases);
+    given_up.extend(merge_hangs(&mut cases));
     given_up.extend(drop_hangs(&mut cases, &beside));
     given_up.extend(drop_climbs(&mut cases));
     let results: Vec<RuleResult> = rules

@@ -4,9 +4,10 @@
 //! one thread that nothing disturbs, what goes wrong among threads, after a fork and so on is the same once more, or cannot
 //! be told from it.
 
+use super::kind::plain;
 use super::races::is_hang;
 use crate::program::{Call, Condition, Op};
-use crate::shadow::{Case, Evidence, TOLD, is_about_threads, rule_of_told};
+use crate::shadow::{Case, Evidence, Moment, TOLD, is_about_threads, rule_of_told};
 use crate::spec::RuleId;
 
 /// Whether a rule is about threads, or about what else a process may meet with.
@@ -86,6 +87,60 @@ pub(super) fn drop_hangs(cases: &mut Vec<Case>, beside: &[Case]) -> Vec<(RuleId,
     dropped.map(|case| (case.finding.rule, rule)).collect()
 }
 
+/// What takes part in a hang that is laid to circumstances, or to bytes that are used beyond those asked for. Those of one kind
+/// may have one cause; `None` of what is neither.
+fn kind_of_circumstances(rule: RuleId) -> Option<u32> {
+    Some(match rule {
+        RuleId::ForkSt | RuleId::ForkMtChild | RuleId::ForkMtParent => 1,
+        RuleId::SignalInterrupt | RuleId::VforkSpawn => 2,
+        RuleId::ClosedDescriptors | RuleId::NoProc => 3,
+        RuleId::AtexitUse | RuleId::CtorUse => 4,
+        RuleId::StackSmall => 5,
+        RuleId::NotCancellationPoint => 6,
+        RuleId::UsableWritable => 7,
+        _ => return None,
+    })
+}
+
+/// Lays a hang in one call that was laid to circumstances of several kinds to none of them: where blocks lie decides whether
+/// such a call returns, and any change moves them. One case stays, as one of a call that does not return. Answers with the
+/// rules of which that was told, each with the one that is broken.
+pub(super) fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
+    let hang = |case: &Case| {
+        let Evidence::Died { moment, .. } = case.finding.evidence else {
+            return None;
+        };
+        let is_it = moment == Moment::Call && is_hang(&case.finding);
+        let kind = kind_of_circumstances(case.finding.rule).filter(|_| is_it)?;
+        Some((plain(case.op()?.call), kind))
+    };
+    let hangs: Vec<(Call, u32)> = cases.iter().filter_map(hang).collect();
+    let differ = |case: &Case| {
+        let own = hang(case);
+        own.is_some_and(|(call, kind)| hangs.iter().any(|it| it.0 == call && it.1 != kind))
+    };
+    let mut merged: Vec<Case> = cases.extract_if(.., |case| differ(case)).collect();
+    let rules = merged.iter().map(|case| case.finding.rule);
+    let told = rules.map(|rule| (rule, RuleId::CallReturns)).collect();
+    let returns = |case: &Case| case.finding.rule == RuleId::CallReturns;
+    // Any of them shows it: the plainest and shortest stays.
+    let plainness = |case: &Case| {
+        let is_under = !case.program.circumstances().is_empty();
+        (!case.reproduced, is_under, case.program.ops.len())
+    };
+    merged.sort_by_key(plainness);
+    if let Some(mut case) = merged
+        .into_iter()
+        .next()
+        .filter(|_| !cases.iter().any(returns))
+    {
+        case.finding.rule = RuleId::CallReturns;
+        case.program.rule = Some(RuleId::CallReturns);
+        cases.push(case);
+    }
+    told
+}
+
 /// Drops growth among threads that was not looked into for want of time, if there is some that was: threads need not have to
 /// do with it what they seem to. Answers with the rules of which that was told, each with the one that is sure to be broken.
 pub(super) fn drop_climbs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
@@ -117,7 +172,7 @@ pub(super) fn is_as_without(laid_to: RuleId, case: &Case) -> bool {
 mod tests {
     use super::*;
     use crate::program::Program;
-    use crate::shadow::{Death, Finding, Measured, Moment};
+    use crate::shadow::{Death, Finding, Measured};
 
     fn case(rule: RuleId, evidence: Evidence) -> Case {
         Case {
@@ -236,6 +291,38 @@ mod tests {
         let mut cases = vec![among(true)];
         assert!(drop_hangs(&mut cases, &[alone]).is_empty());
         assert!(drop_hangs(&mut vec![among(false)], &cases).is_empty());
+    }
+
+    #[test]
+    fn one_hang_under_many_circumstances_is_laid_to_none_of_them() {
+        let stuck = Evidence::Died {
+            death: Death::Hang { millis: 1 },
+            moment: Moment::Call,
+            said: String::new(),
+        };
+        let merged = |parts: &[(RuleId, &str)]| {
+            let hang = |&(rule, call): &(RuleId, &str)| Case {
+                program: Program::parse(&format!("# allocspec trace 1\n{call}\n"))
+                    .expect("a program"),
+                ..case(rule, stuck.clone())
+            };
+            let mut cases: Vec<Case> = parts.iter().map(hang).collect();
+            let told = merge_hangs(&mut cases).len();
+            let rules: Vec<RuleId> = cases.iter().map(|case| case.finding.rule).collect();
+            (told, rules)
+        };
+        let (signals, stack, fork) = (RuleId::SignalInterrupt, RuleId::StackSmall, RuleId::ForkSt);
+        let (one, other) = ("p0 = malloc 9", "p0 = calloc 1 9");
+        assert_eq!(
+            merged(&[(signals, one), (stack, one)]),
+            (2, vec![RuleId::CallReturns])
+        );
+        assert_eq!(
+            merged(&[(signals, one), (stack, other)]),
+            (0, vec![signals, stack])
+        );
+        let both = [fork, RuleId::ForkMtParent];
+        assert_eq!(merged(&[(fork, one), (both[1], one)]), (0, both.to_vec()));
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub fn attribute_death(
         None => program.circumstance_at(index),
         rule => rule,
     };
-    let special = special.filter(|_| !is_killed(death));
+    // Of a program that is to show that calls return it has been found out that they have no part in it.
+    let is_apart = program.rule == Some(RuleId::CallReturns);
+    let special = special.filter(|_| !is_killed(death) && !is_apart);
     let mut all = special.into_iter().chain(candidates);
     let checked = all.find(|&rule| rules.contains(rule));
     checked.unwrap_or(RuleId::CallReturns)
