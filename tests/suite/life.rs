@@ -106,6 +106,16 @@ fn a_fork_may_hang_itself() {
     }
 }
 
+/// Few threads have blocks that large, and few of the children.
+#[test]
+fn a_lock_of_large_blocks_alone_may_be_taken_as_well() {
+    let operations = "under threads 4\nfork\np0 = malloc 4000000\nfree p0\nwait\nrepeat 500 x 4";
+    let room = Room::new();
+    if let Some(library) = room.compile("faulty/large_lock_ignores_forks") {
+        replay(library.as_os_str(), "fork-mt-child", operations).expect(&["fork-mt-child"]);
+    }
+}
+
 #[test]
 fn what_was_measured_is_told() {
     let room = Room::new();
