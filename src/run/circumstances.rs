@@ -62,7 +62,10 @@ pub fn fork(ledger: &Ledger, index: usize) -> Forked {
             ledger.enter(Moment::Idle);
             Forked::Parent
         }
-        _ => Forked::Alone,
+        _ => {
+            ledger.enter(Moment::Idle);
+            Forked::Alone
+        }
     }
 }
 
