@@ -186,6 +186,8 @@ pub struct Outcome {
     /// Whether the worker was lost so often while no program was at work that each program was given a process that has
     /// loaded the subject for it.
     pub forsaken: bool,
+    /// Whether it was lost so at all.
+    pub lost: bool,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
     /// What each phase had, of those that had anything.
@@ -287,13 +289,15 @@ impl<'a> Campaign<'a> {
             .cases
             .sort_by_key(|(index, case)| (*index, case.finding.rule, case.finding.op_index));
         let given_up = known.given_up();
-        let forsaken = self.lost.load(Relaxed) >= LOST;
+        let times_lost = self.lost.load(Relaxed);
+        let (lost, forsaken) = (times_lost > 0, times_lost >= LOST);
         let shares = self.shares.into_inner().into_iter().flatten();
         Ok(Outcome {
             phases: shares.filter(|share| share.programs > 0).collect(),
             totals: self.totals,
             workers: self.workers.into_inner(),
             forsaken,
+            lost,
             cut_short: self.cut_short.into_inner(),
             cases: known.cases.into_iter().map(|(_, case)| case).collect(),
             beside: known.beside,

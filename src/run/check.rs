@@ -215,6 +215,7 @@ fn finish(
         disturbed,
         mut given_up,
         forsaken,
+        lost,
         cut_short,
         phases,
     } = outcome;
@@ -339,6 +340,14 @@ fn finish(
             disturbed,
             runs: workers,
         });
+    }
+    let forked = totals.checks(RuleId::ForkSt) > 0;
+    if conformance == Conformance::Conformant
+        && asked.contains(RuleId::ForkSt)
+        && !plan.is_given()
+        && (forsaken || (lost && !forked))
+    {
+        return Err(CheckError::Forsaken { subject: info.name });
     }
     Ok(CheckResult {
         subject: info,

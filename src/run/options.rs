@@ -283,6 +283,15 @@ pub enum CheckError {
         /// the time given
         millis: u128,
     },
+    /// The worker was lost in its own forks, and no program has shown why.
+    #[error(
+        "a process that has loaded {subject} hangs or ends when it forks, and there was not enough time to find out why: \
+         give more with --time"
+    )]
+    Forsaken {
+        /// the subject
+        subject: String,
+    },
     /// Nothing can be said of the subject.
     #[error(
         "{disturbed} of {runs} runs of {subject} hung or were killed outside every call, and not again: nothing can be said \
