@@ -64,8 +64,6 @@ faulty! {
     wipes_neighbour breaks "content-stable", Long;
     never_frees breaks "free-makes-available", Long;
     shared_with_children breaks "fork-st", Short;
-    keeps_lock_in_parent breaks "fork-st", Long;
-    resize_keeps_lock breaks "call-returns", Long;
     maps_by_file breaks "not-cancellation-point", Short;
     size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
     account_of_failures breaks "no-stale-success", Long;

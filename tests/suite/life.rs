@@ -5,6 +5,10 @@ use crate::report::{Report, assert_c_program, operations, text, trace_file};
 use crate::room::{BUDGET, Room};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::time::Duration;
+
+/// Hangs take their time.
+const PATIENT: Duration = Duration::from_secs(20);
 
 /// The replay of these operations on a subject.
 fn replay(subject: &OsStr, rule: &str, operations: &str) -> Report {
@@ -89,6 +93,41 @@ fn a_child_made_among_threads_may_find_the_lock_taken() {
     let room = Room::new();
     if let Some(library) = room.compile("faulty/ignores_forks") {
         replay(library.as_os_str(), "fork-mt-child", operations).expect(&["fork-mt-child"]);
+    }
+}
+
+/// Nothing can be checked in children of a process that hangs at its second fork.
+#[test]
+fn a_process_may_fork_but_once() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/keeps_lock_in_parent") else {
+        return;
+    };
+    let report = room.check_for(
+        PATIENT,
+        &library,
+        &["--rule", "fork-st", "--rule", "calloc-zero"],
+    );
+    report.expect(&["fork-st"]);
+    assert_eq!(
+        report.verdict_of("calloc-zero"),
+        "pass",
+        "{}",
+        report.summary()
+    );
+}
+
+/// Whether the call hangs depends on where the blocks lie, which any circumstance changes.
+#[test]
+fn one_hang_is_not_laid_to_many_circumstances() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/resize_keeps_lock") else {
+        return;
+    };
+    let report = room.check_for(PATIENT, &library, &[]);
+    report.expect(&["call-returns"]);
+    for rule in ["signal-interrupt", "closed-descriptors", "stack-small"] {
+        assert_ne!(report.verdict_of(rule), "fail", "{}", report.summary());
     }
 }
 
