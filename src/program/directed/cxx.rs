@@ -352,7 +352,7 @@ fn nothing_for_ever(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
     if script.here() > 0 {
         used_again(&mut script, [40_000]);
-        out.push(script.for_ever(8000));
+        out.push(script.for_ever(5500));
     }
 }
 

@@ -47,6 +47,11 @@ impl Script {
         self.program
     }
 
+    /// What it does so far.
+    pub fn ops(&self) -> &[Op] {
+        &self.program.ops
+    }
+
     /// An operation of another program, on the slots that it names, which are used up to there.
     pub fn add(&mut self, op: Op) {
         if op.slot != NO_SLOT {

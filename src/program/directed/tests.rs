@@ -117,9 +117,16 @@ fn programs_are_short_and_the_cheapest_come_first() {
 fn peak(program: &Program) -> u64 {
     let mut sizes = BTreeMap::new();
     let (mut live, mut peak) = (0, 0);
-    for op in program.ops.iter().filter(|op| op.slot != NO_SLOT) {
+    let mut most = 1 << 47;
+    for op in &program.ops {
+        if op.call == Call::Limit {
+            most = if op.a == 0 { 1 << 47 } else { op.a };
+        }
+        if op.slot == NO_SLOT {
+            continue;
+        }
         let size = match op.size() {
-            Some(size) if size < 1 << 47 => size,
+            Some(size) if size < most => size,
             _ if op.call.frees() => 0,
             _ => continue,
         };

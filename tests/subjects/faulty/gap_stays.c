@@ -1,11 +1,11 @@
-// Every aligned block that has to begin up to 256 bytes after its neighbour leaves that gap behind, in whole pairs
-// of cache lines, when it is freed.
+// Every aligned block that has to begin up to 256 bytes after its neighbour leaves that gap behind when it is freed,
+// with what is kept of it: 256 bytes.
 
 #include "../core.h"
 #define GIVE gap_give
 
 #define SMALL ((size_t)256)
-#define LINE ((size_t)128)
+#define ROOM ((size_t)256)
 #define STREAM ((size_t)1 << 20)
 
 static char *bump, *end;
@@ -27,7 +27,7 @@ static void lose(size_t gap) {
 static void gap_give(void *block) {
     size_t gap = (size_t)((char *)block - header_of(block)->origin);
     if (gap && gap <= SMALL)
-        lose(round_up(gap, LINE));
+        lose(round_up(gap, ROOM));
     core_give(block);
 }
 
