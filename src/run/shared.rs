@@ -319,10 +319,15 @@ impl Shared {
         self.page().forks.load(Relaxed) != 0
     }
 
+    /// Whether a process has begun to deal with the order.
+    pub fn has_begun(&self) -> bool {
+        self.page().begun.load(Relaxed) != 0
+    }
+
     /// Whether what there is of the worker has yet to begin with the order, or stands where it should wait for who has:
     /// nothing that the order says is being done.
     pub fn is_outside(&self) -> bool {
-        self.is_forking() || self.page().begun.load(Relaxed) == 0
+        self.is_forking() || !self.has_begun()
     }
 
     /// The worker's side: the process that deals with the order.

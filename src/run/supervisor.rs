@@ -11,7 +11,7 @@ use super::python;
 use super::shared::Shared;
 use super::strays;
 use crate::program::Program;
-use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome};
+use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome, is_killed};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -329,7 +329,12 @@ impl Worker {
         let patience = self.patience;
         let limits = Limits::until(u64::MAX, patience, u64::MAX);
         let waited = self.wait(limits, |_| MISUSING);
-        if self.shared.is_outside() && !matches!(waited, Waited::Done) {
+        let is_lost = match waited {
+            Waited::Done => false,
+            Waited::Died(death) => self.is_lost(death),
+            Waited::OutOfTime => self.shared.is_outside(),
+        };
+        if is_lost {
             return Err(io::Error::other("it hung or ended before it began"));
         }
         let report = self.shared.take_report::<Option<Aftermath>>();
@@ -384,6 +389,12 @@ impl Worker {
         self.last = last;
     }
 
+    /// Whether it is the worker itself that ended, where no order was being dealt with. Whoever has begun with one may have
+    /// killed the worker.
+    fn is_lost(&self, death: Death) -> bool {
+        self.shared.is_outside() && !(is_killed(death) && self.shared.has_begun())
+    }
+
     /// What became of the last order.
     fn conclude(&mut self, waited: Waited) -> Run {
         let late = self.take_output();
@@ -418,9 +429,7 @@ impl Worker {
                 }),
             ) => (End::Told(ended), outcomes, live),
             // Without a report that can be read, what it said of its end is not to be believed.
-            (Some(death), _) if self.shared.is_outside() => {
-                (End::Unborn(death), Vec::new(), Vec::new())
-            }
+            (Some(death), _) if self.is_lost(death) => (End::Unborn(death), Vec::new(), Vec::new()),
             (died, _) => {
                 let death = died.unwrap_or(Death::Exit { status: 0 });
                 (

@@ -70,9 +70,9 @@ impl Resize {
                 unsafe { *ground.byte(to + size) = 1 };
             }
         };
-        let reply = match self.to {
-            Some(to) => block(ground.at(to)),
-            None => failed(self.errno),
+        let reply = Reply {
+            errno: self.errno,
+            ..block(self.to.map_or(0, |to| ground.at(to)))
         };
         let maker = block(ground.at(HERE));
         let neighbour = block(ground.at(NEIGHBOUR));
@@ -87,6 +87,11 @@ impl Resize {
         ];
         verdict(ground, view, &steps)
     }
+}
+
+/// As it is after a call that says what it has to.
+fn errno_of(to: Option<u64>) -> i32 {
+    to.map_or(libc::ENOMEM, |_| ERRNO_BEFORE)
 }
 
 fn resizing(call: Call, size: u64) -> Op {
@@ -150,7 +155,7 @@ fn to_where_they_end() {
                             maker,
                             call: resizing(call, size),
                             to,
-                            errno: libc::ENOMEM,
+                            errno: errno_of(to),
                             care: Care::Clears,
                         };
                         let [a, b] = [maker.a, maker.b];
@@ -194,7 +199,7 @@ fn by_what_they_do_to_memory() {
                                 maker: op(Call::Malloc, 0, old, 0),
                                 call: resizing(call, size),
                                 to,
-                                errno: libc::ENOMEM,
+                                errno: errno_of(to),
                                 care,
                             };
                             let about = format!(
@@ -238,7 +243,7 @@ fn by_what_they_say() {
                             call: resizing(call, size),
                             to,
                             errno,
-                            care: Care::Clears,
+                            care: to.map_or(Care::Copies, |_| Care::Clears),
                         };
                         let about = format!(
                             "{setting}, {} to {to:x?}, errno {}",
