@@ -423,6 +423,11 @@ impl Program {
         in_force(Call::Limit) || in_force(Call::FailSyscall)
     }
 
+    /// Whether the program makes this call.
+    pub fn makes(&self, call: Call) -> bool {
+        self.ops.iter().any(|op| op.call == call)
+    }
+
     /// The calls the program makes, each once, in the order of [`Call::ALL`].
     pub fn calls(&self) -> impl Iterator<Item = Call> {
         let mut made = [false; Call::ALL.len()];

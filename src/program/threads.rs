@@ -95,7 +95,7 @@ impl Call {
 impl Program {
     /// Whether any operation is another thread's than the main one's.
     pub fn has_threads(&self) -> bool {
-        self.ops.iter().any(|op| op.call == Call::Thread)
+        self.makes(Call::Thread)
     }
 
     /// The same operations, all made by the main thread. What the main thread was expected to do as it did before is
@@ -122,7 +122,7 @@ impl Program {
         let alone = |op: &Op| !op.call.switches() && op.call != Call::Schedule;
         program.ops.retain(alone);
         // A repetition over sections reaches back less far now.
-        if program.ops.iter().any(|op| op.call == Call::Repeat) {
+        if program.makes(Call::Repeat) {
             let mut kept = 0;
             for (index, op) in self.ops.iter().enumerate() {
                 if !alone(op) {

@@ -183,11 +183,8 @@ pub struct Outcome {
     pub given_up: Vec<(RuleId, RuleId)>,
     /// Runs that ended in a way that is not the subject's doing, see [`is_disturbed`].
     pub disturbed: u64,
-    /// Whether the worker was lost so often while no program was at work that each program was given a process that has
-    /// loaded the subject for it.
-    pub forsaken: bool,
-    /// Whether it was lost so at all.
-    pub lost: bool,
+    /// How often the worker was lost while no program was at work, see [`is_forsaken`].
+    pub lost: u64,
     /// Whether a program was stopped for want of time.
     pub cut_short: bool,
     /// What each phase had, of those that had anything.
@@ -289,15 +286,12 @@ impl<'a> Campaign<'a> {
             .cases
             .sort_by_key(|(index, case)| (*index, case.finding.rule, case.finding.op_index));
         let given_up = known.given_up();
-        let times_lost = self.lost.load(Relaxed);
-        let (lost, forsaken) = (times_lost > 0, times_lost >= LOST);
         let shares = self.shares.into_inner().into_iter().flatten();
         Ok(Outcome {
             phases: shares.filter(|share| share.programs > 0).collect(),
             totals: self.totals,
             workers: self.workers.into_inner(),
-            forsaken,
-            lost,
+            lost: self.lost.into_inner(),
             cut_short: self.cut_short.into_inner(),
             cases: known.cases.into_iter().map(|(_, case)| case).collect(),
             beside: known.beside,
@@ -365,7 +359,7 @@ impl<'a> Campaign<'a> {
 
     /// Whether workers are not relied upon any more.
     fn is_forsaken(&self) -> bool {
-        self.lost.load(Relaxed) >= LOST
+        is_forsaken(self.lost.load(Relaxed))
     }
 
     /// Whether a program given by the user has shown what is wrong.
@@ -468,6 +462,12 @@ fn is_disturbed(case: &Case) -> bool {
         && !case.program.has_threads()
         && !case.program.is_among_threads();
     !case.reproduced && (is_killed(death) || stood_still)
+}
+
+/// Whether the worker was lost so often while no program was at work that each program is given a process that has loaded the
+/// subject for it.
+pub(super) const fn is_forsaken(lost: u64) -> bool {
+    lost >= LOST
 }
 
 /// A thread's worker, started again whenever it is lost.

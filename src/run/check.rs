@@ -214,7 +214,6 @@ fn finish(
         beside,
         disturbed,
         mut given_up,
-        forsaken,
         lost,
         cut_short,
         phases,
@@ -243,6 +242,7 @@ fn finish(
             }
         ));
     }
+    let forsaken = campaign::is_forsaken(lost);
     if forsaken {
         info.notes.push(
             "a process that has loaded it cannot fork again and again: each program had one that was started for it"
@@ -345,7 +345,7 @@ fn finish(
     if conformance == Conformance::Conformant
         && asked.contains(RuleId::ForkSt)
         && !plan.is_given()
-        && (forsaken || (lost && !forked))
+        && (forsaken || (lost > 0 && !forked))
     {
         return Err(CheckError::Forsaken { subject: info.name });
     }

@@ -96,11 +96,6 @@ fn can_be_repeated(op: &Op, request: &Request) -> bool {
     op.call != Call::Reallocf || !request.before.is_live()
 }
 
-/// Whether the program makes this call.
-fn has(program: &Program, call: Call) -> bool {
-    program.ops.iter().any(|op| op.call == call)
-}
-
 /// The bytes of the stack that the program is to run on, if it says so.
 fn stack_of(program: &Program) -> Option<usize> {
     let under = Under::of(program.ops.first()?)?;
@@ -246,7 +241,7 @@ impl<'l, S: Subject> Executor<'l, S> {
             None => self.make(&program.ops, watch),
             Some(bytes) => self.make_on_stack(bytes, &program.ops, watch),
         };
-        if has(program, Call::Limit) || has(program, Call::FailSyscall) {
+        if program.makes(Call::Limit) || program.makes(Call::FailSyscall) {
             // Whatever comes next, telling about it takes memory.
             let _ = process::limit_mapping(None);
         }
@@ -256,7 +251,7 @@ impl<'l, S: Subject> Executor<'l, S> {
                 self.shadow.sweep(index, last).map_err(Cut::from)?;
                 // Signals that did not come have put nothing to the test.
                 let was_tested = !self.signalled || circumstances::has_come();
-                if was_tested && !has(program, Call::Fork) {
+                if was_tested && !program.makes(Call::Fork) {
                     self.shadow.count_circumstance(index);
                 }
                 Ok(())
@@ -274,17 +269,17 @@ impl<'l, S: Subject> Executor<'l, S> {
             true => sections(&program.ops).into(),
             false => Arc::default(),
         };
-        self.resident_before = match has(program, Call::Bounded) {
+        self.resident_before = match program.makes(Call::Bounded) {
             true => self.resident(),
             false => None,
         };
         self.samples.clear();
-        if has(program, Call::Sample) {
+        if program.makes(Call::Sample) {
             self.samples.reserve_exact(MOST_SAMPLES);
         }
         self.passed = 0;
         self.signalled = false;
-        self.forks = has(program, Call::Fork);
+        self.forks = program.makes(Call::Fork);
         self.handled = false;
     }
 

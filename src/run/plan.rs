@@ -389,7 +389,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let seen = &mut seen[usize::from(item.is_sweep())];
         let (all, of_dear) = &mut seen[rule.map_or(RuleId::ALL.len(), RuleId::index)];
         let dear = item.cost > CHEAP;
-        let growth = measures_growth(&item.program);
+        let growth = item.program.makes(Call::Steady);
         let of_dear = &mut of_dear[usize::from(growth)];
         *all += 1;
         *of_dear += usize::from(dear);
@@ -404,11 +404,6 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         turns[turn].push(item);
     }
     turns.into_iter().flatten().collect()
-}
-
-/// Whether the program does the same again and again, to see whether the process grows.
-fn measures_growth(program: &Program) -> bool {
-    program.ops.iter().any(|op| op.call == Call::Steady)
 }
 
 /// Every entry point as the first call of a process, those that take a size with a small, no and a huge one, and a few
@@ -547,7 +542,7 @@ mod tests {
     fn what_measures_growth_again_waits_for_all_else() {
         let vocabulary = Vocabulary::default();
         let plan = Plan::new(&vocabulary, &RuleId::ALL.iter().copied().collect(), 1);
-        let measures = |item: &Item| measures_growth(&item.program);
+        let measures = |item: &Item| item.program.makes(Call::Steady);
         let last = plan.items.iter().rposition(|item| !measures(item));
         let last = last.expect("others");
         let (before, after) = plan.items.split_at(last);

@@ -496,7 +496,7 @@ mod tests {
         };
         let mut all = [0; 3];
         // Beside this one other tests take memory.
-        let measures = |program: &Program| program.ops.iter().any(|op| op.call == Call::Steady);
+        let measures = |program: &Program| program.makes(Call::Steady);
         let programs = directed(&vocabulary, 1).into_iter();
         for program in programs.filter(|it| it.has_threads() && !measures(it)) {
             let (ending, checks) = run(&program);

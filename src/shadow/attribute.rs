@@ -283,7 +283,7 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
     if !general {
         return finding.rule;
     }
-    let stretched = program.ops.iter().any(|op| op.call == Call::Stretch);
+    let stretched = program.makes(Call::Stretch);
     let damaged = matches!(
         finding.evidence,
         Evidence::Contents { .. } | Evidence::Died { .. }

@@ -204,7 +204,7 @@ impl<'l> Shadow<'l> {
 
     /// Makes ready for a program: all memory that running it takes is allocated here.
     pub fn begin(&mut self, program: &Program) {
-        self.purpose = match program.ops.iter().any(|op| op.call == Call::Steady) {
+        self.purpose = match program.makes(Call::Steady) {
             true => Some(program.rule_of_growth()),
             false => program.rule,
         };

@@ -116,10 +116,7 @@ fn failure(call: Call, errno: i32) -> Reply {
 fn to_what_fails() {
     let ground = Ground::new();
     let mut table = Table::default();
-    let view = View {
-        stores: false,
-        ..View::of_c()
-    };
+    let view = View::of_answers(of_c());
     for (about, size, op) in requests() {
         for errno in ERRNOS {
             let steps = [step(op, failure(op.call, errno))];
@@ -134,10 +131,7 @@ fn to_what_fails() {
 fn to_what_gives_a_block() {
     let ground = Ground::new();
     let mut table = Table::default();
-    let view = View {
-        stores: false,
-        ..View::of_c()
-    };
+    let view = View::of_answers(of_c());
     for (about, size, op) in requests() {
         for offset in [0, 1, 4, 8, 16, 24, 2048, 4096] {
             let steps = [step(op, block(ground.at(HERE + offset)))];
@@ -152,11 +146,7 @@ fn to_what_gives_a_block() {
 fn of_subjects_that_are_held_to_the_rules_of_cpython_too() {
     let ground = Ground::new();
     let mut table = Table::default();
-    let view = View {
-        rules: all(),
-        stores: false,
-        ..View::of_c()
-    };
+    let view = View::of_answers(all());
     for (about, size, op) in requests() {
         if op.call.takes_alignment() || op.call.is_new() {
             continue;
@@ -211,9 +201,8 @@ fn in_other_settings() {
     let mut table = Table::default();
     for (setting, set) in settings {
         let view = View {
-            stores: false,
             setting: set,
-            ..View::of_c()
+            ..View::of_answers(of_c())
         };
         for op in calls {
             let about = |answer: &str| format!("{setting}, {answer}, {}", op.call.as_str());
@@ -285,10 +274,7 @@ fn to_what_is_not_zero() {
 fn of_posix_memalign() {
     let ground = Ground::new();
     let mut table = Table::default();
-    let view = View {
-        stores: false,
-        ..View::of_c()
-    };
+    let view = View::of_answers(of_c());
     let codes = [0, libc::ENOMEM, libc::EINVAL, libc::ENOENT, -1];
     let variables = [
         ("untouched", MEMPTR_BEFORE),

@@ -26,23 +26,13 @@ fn of_a_call() {
         ("nowhere", block(1 << 47)),
     ];
     let signals = RuleId::SignalInterrupt;
-    for without in [None, Some(signals), Some(RuleId::ForkSt)] {
-        let mut rules = of_c();
-        without.into_iter().for_each(|rule| {
-            rules.remove(rule);
-        });
+    for left_out in [None, Some(signals), Some(RuleId::ForkSt)] {
+        let rules = without(of_c(), left_out.as_slice());
         for lines in programs {
             for (answer, reply) in answers {
                 for expect in [crate::program::Expect::Any, crate::program::Expect::Pointer] {
                     let ledger = Ledger::new();
-                    let conduct = Conduct {
-                        rules,
-                        muted: Muted::NONE,
-                        stores: false,
-                        closely: false,
-                    };
-                    let shadow = Shadow::new(&ledger, conduct);
-                    let mut shadow = shadow.expect("address space for the tables");
+                    let mut shadow = View::of_answers(rules).shadow(&ledger);
                     let program = parsed(lines);
                     shadow.begin(&program);
                     let index = program.ops.iter().position(|op| op.call == Call::Malloc);
@@ -60,7 +50,7 @@ fn of_a_call() {
                     let found = found.map_or("nothing".into(), |rule| rule.to_string());
                     table.enter(
                         format!(
-                            "{}, {expect:?}, without {without:?}",
+                            "{}, {expect:?}, without {left_out:?}",
                             lines.replace('\n', "; ")
                         ),
                         answer,

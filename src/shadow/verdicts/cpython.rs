@@ -162,14 +162,7 @@ fn audited(
     deeds: &[Deed],
 ) -> Option<String> {
     let ledger = Ledger::new();
-    let conduct = Conduct {
-        rules: all(),
-        muted: Muted::NONE,
-        stores: false,
-        closely: false,
-    };
-    let shadow = Shadow::new(&ledger, conduct).expect("address space for the tables");
-    let mut shadow = shadow.of_layout(geometry);
+    let mut shadow = View::of_answers(all()).shadow(&ledger).of_layout(geometry);
     shadow.begin(&Program {
         rule: None,
         ops: deeds.iter().map(|deed| deed.op).collect(),
@@ -557,14 +550,7 @@ fn where_the_sources_are_not_seen() {
             for short in [false, true] {
                 for (size, value) in [(0, 0), (0, RAW), (8, 0), (8, RAW)] {
                     let ledger = Ledger::new();
-                    let conduct = Conduct {
-                        rules: all(),
-                        muted: Muted::NONE,
-                        stores: false,
-                        closely: false,
-                    };
-                    let shadow = Shadow::new(&ledger, conduct);
-                    let mut shadow = shadow.expect("address space for the tables");
+                    let mut shadow = View::of_answers(all()).shadow(&ledger);
                     shadow.limit(short);
                     let op = match call {
                         Call::Calloc => op(call, 0, 1, size),
@@ -577,11 +563,10 @@ fn where_the_sources_are_not_seen() {
                     let reply = block(value);
                     let checked = shadow.audit_unseen(0, &op, &Request { before }, &reply);
                     let found = shadow.take_finding().map(|finding| finding.rule);
-                    let counted = RuleId::ALL.iter().find(|&&rule| ledger.checks(rule) > 0);
                     table.enter(
                         format!("{}, live {live}, short {short}", call.as_str()),
                         format!("{size}->{}", value.min(1)),
-                        format!("{checked:?} {found:?} {counted:?}"),
+                        format!("{checked:?} {found:?}, exercises {}", exercised(&ledger)),
                     );
                 }
             }

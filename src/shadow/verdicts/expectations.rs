@@ -124,13 +124,7 @@ fn judged(
     judge: impl Fn(&mut Shadow<'_>) -> Vec<Result<(), Stop>>,
 ) -> String {
     let ledger = Ledger::new();
-    let conduct = Conduct {
-        rules,
-        muted: Muted::NONE,
-        stores: false,
-        closely: false,
-    };
-    let mut shadow = Shadow::new(&ledger, conduct).expect("address space for the tables");
+    let mut shadow = View::of_answers(rules).shadow(&ledger);
     shadow.begin(&Program {
         rule: purpose,
         ops: Vec::new(),
@@ -142,12 +136,7 @@ fn judged(
         text.truncate(text.find(", samples").unwrap_or(text.len()));
         format!("{}: {text}", finding.rule)
     });
-    let counted: Vec<String> = RuleId::ALL
-        .iter()
-        .filter(|&&rule| ledger.checks(rule) > 0)
-        .map(|&rule| format!("{rule} x{}", ledger.checks(rule)))
-        .collect();
-    format!("{said:?} {found:?}\n  exercises {}", counted.join(", "))
+    format!("{said:?} {found:?}\n    exercises {}", exercised(&ledger))
 }
 
 #[test]
@@ -212,28 +201,21 @@ fn of_growth() {
         Some(RuleId::BoundedThreads),
         Some(RuleId::BoundedFifo),
     ];
-    let rules_without = |rule: Option<RuleId>| {
-        let mut rules = all();
-        rule.into_iter().for_each(|rule| {
-            rules.remove(rule);
-        });
-        rules
-    };
     for (course, resident) in courses {
         for purpose in purposes {
-            for without in [None, Some(RuleId::FreeMakesAvailable)] {
+            for left_out in [None, Some(RuleId::FreeMakesAvailable)] {
                 for per_turn in [MIB, 2 * MIB, 8 * MIB, 15 * MIB, 17 * MIB, 100 * MIB] {
                     for number in [19, 20, 65, 100] {
                         let samples = samples(number, resident, per_turn);
                         let steady = op(Call::Steady, u32::MAX, MIB, 0);
-                        let said = judged(rules_without(without), purpose, |shadow| {
+                        let said = judged(without(all(), left_out.as_slice()), purpose, |shadow| {
                             vec![shadow.steady(7, &steady, &samples)]
                         });
-                        let without = without.map(|_| ", freed memory is no matter");
+                        let left_out = left_out.map(|_| ", freed memory is no matter");
                         let about = format!(
                             "{course}, for {purpose:?}, {} MiB a turn{}",
                             per_turn / MIB,
-                            without.unwrap_or_default()
+                            left_out.unwrap_or_default()
                         );
                         table.enter(about, number, said);
                     }

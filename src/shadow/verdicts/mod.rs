@@ -71,8 +71,11 @@ fn all() -> RuleSet {
 }
 
 fn of_c() -> RuleSet {
-    let mut rules = all();
-    for rule in OF_CPYTHON {
+    without(all(), &OF_CPYTHON)
+}
+
+fn without(mut rules: RuleSet, left_out: &[RuleId]) -> RuleSet {
+    for &rule in left_out {
         rules.remove(rule);
     }
     rules
@@ -180,18 +183,44 @@ impl View<'_> {
             setting: UNSET,
         }
     }
+
+    /// Of answers alone: nothing is stored, so blocks may lie anywhere and be of any size.
+    fn of_answers(rules: RuleSet) -> View<'static> {
+        View {
+            rules,
+            stores: false,
+            ..View::of_c()
+        }
+    }
+
+    fn shadow<'l>(&self, ledger: &'l Ledger) -> Shadow<'l> {
+        let conduct = Conduct {
+            rules: self.rules,
+            muted: Muted::NONE,
+            stores: self.stores,
+            closely: self.closely,
+        };
+        Shadow::new(ledger, conduct).expect("address space for the tables")
+    }
+}
+
+/// The rules that are exercised, each with how often if that is more than once.
+fn exercised(ledger: &Ledger) -> String {
+    let counted = RuleId::ALL
+        .iter()
+        .map(|&rule| (rule, ledger.checks(rule)))
+        .filter(|&(_, times)| times > 0)
+        .map(|(rule, times)| match times {
+            1 => rule.to_string(),
+            times => format!("{rule} x{times}"),
+        });
+    counted.collect::<Vec<String>>().join(", ")
 }
 
 /// What is said to the last of these steps, to all before which nothing may be said.
 fn verdict(ground: &Ground, view: &View<'_>, steps: &[Step<'_>]) -> String {
     let ledger = Ledger::new();
-    let conduct = Conduct {
-        rules: view.rules,
-        muted: Muted::NONE,
-        stores: view.stores,
-        closely: view.closely,
-    };
-    let mut shadow = Shadow::new(&ledger, conduct).expect("address space for the tables");
+    let mut shadow = view.shadow(&ledger);
     let program = Program {
         rule: view.purpose,
         ops: steps.iter().map(|step| step.op).collect(),
@@ -270,15 +299,7 @@ fn told(ground: &Ground, case: &Case<'_, '_>, checked: Result<(), Stop>) -> Stri
     ];
     let text = named(ground, &text, &names);
     let ledger = shadow.ledger;
-    let counted: Vec<String> = RuleId::ALL
-        .iter()
-        .filter(|&&rule| ledger.checks(rule) > 0)
-        .map(|&rule| match ledger.checks(rule) {
-            1 => rule.to_string(),
-            times => format!("{rule} x{times}"),
-        })
-        .collect();
-    let mut text = format!("{text}\n    exercises {}", counted.join(", "));
+    let mut text = format!("{text}\n    exercises {}", exercised(ledger));
     let noted = CHOICES.iter().filter(|&&choice| ledger.noted(choice));
     let mut noted: Vec<String> = noted.map(|choice| format!("{choice:?}")).collect();
     if ledger.largest_alignment() > 0 {

@@ -6,6 +6,17 @@ const HERE: u64 = 0x2_0000;
 /// Where the first of two blocks lies: in the middle of a granule.
 const FIRST: u64 = HERE + 12;
 
+/// Rules without those that most places would be told for.
+fn about_places(rules: RuleSet) -> RuleSet {
+    let others = [
+        RuleId::AlignFundamentalFit,
+        RuleId::AlignFundamentalAny,
+        RuleId::AlignAfterRealloc,
+        RuleId::CallocZero,
+    ];
+    without(rules, &others)
+}
+
 #[test]
 fn of_two_blocks() {
     let ground = Ground::new();
@@ -57,18 +68,8 @@ fn of_two_blocks() {
                     })
                     .collect();
                 steps.push(step(second, block(address)));
-                let mut rules = of_c();
-                // Most of these places would be told for that.
-                for rule in [
-                    RuleId::AlignFundamentalFit,
-                    RuleId::AlignFundamentalAny,
-                    RuleId::AlignAfterRealloc,
-                    RuleId::CallocZero,
-                ] {
-                    rules.remove(rule);
-                }
                 let view = View {
-                    rules,
+                    rules: about_places(of_c()),
                     ..View::of_c()
                 };
                 let said = verdict(&ground, &view, &steps);
@@ -94,12 +95,8 @@ fn of_one_that_is_left_and_one_that_was() {
             step(op(Call::Free, 0, 0, 0), failed(ERRNO_BEFORE)),
             step(op(Call::Malloc, 2, 9, 0), at(last)),
         ];
-        let mut rules = all();
-        for rule in [RuleId::AlignFundamentalFit, RuleId::AlignFundamentalAny] {
-            rules.remove(rule);
-        }
         let view = View {
-            rules,
+            rules: about_places(all()),
             ..View::of_c()
         };
         table.enter("9 bytes at", last, verdict(&ground, &view, &steps));
@@ -114,17 +111,7 @@ fn where_none_may_be() {
     let end = 1_u64 << 47;
     for address in [8, end - 4096, end - 100, end - 99, end, u64::MAX - 15] {
         for size in [1, 99, 100, 4096] {
-            let view = View {
-                stores: false,
-                ..View::of_c()
-            };
-            let mut view_rules = view.rules;
-            view_rules.remove(RuleId::AlignFundamentalFit);
-            view_rules.remove(RuleId::AlignFundamentalAny);
-            let view = View {
-                rules: view_rules,
-                ..view
-            };
+            let view = View::of_answers(about_places(of_c()));
             let steps = [step(op(Call::Malloc, 0, size, 0), block(address))];
             table.enter(
                 format!("{address:#x}"),
@@ -139,14 +126,9 @@ fn where_none_may_be() {
             let set = |shadow: &mut Shadow<'_>| {
                 shadow.reserve(&[0..0, reserved.clone()]);
             };
-            let mut rules = of_c();
-            rules.remove(RuleId::AlignFundamentalFit);
-            rules.remove(RuleId::AlignFundamentalAny);
             let view = View {
-                rules,
-                stores: false,
                 setting: &set,
-                ..View::of_c()
+                ..View::of_answers(about_places(of_c()))
             };
             let steps = [step(op(Call::Malloc, 0, size, 0), block(ground.at(offset)))];
             table.enter(

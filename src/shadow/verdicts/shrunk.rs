@@ -117,10 +117,7 @@ fn by_what_is_left() {
                     ..parsed(lines)
                 };
                 for absent in absent {
-                    let mut checked = all();
-                    absent.into_iter().for_each(|rule| {
-                        checked.remove(rule);
-                    });
+                    let checked = without(all(), absent.as_slice());
                     let laid = rules.map(|rule| {
                         let finding = Finding {
                             rule,
