@@ -639,6 +639,8 @@ fn breaks_harness(call: Call, condition: Condition) -> bool {
         ),
         // The child has no other thread, and so nobody who waits for this one.
         Condition::Stack => call == Call::Fork,
+        // The thread that exits holds the lock of all streams, which a fork waits for.
+        Condition::Destructors => call == Call::Fork,
         // The process is measured by what is written there.
         Condition::NoProc => matches!(
             call,

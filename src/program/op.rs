@@ -459,8 +459,8 @@ impl Program {
         const IMPOSSIBLE: u64 = 1 << 47;
         /// What a child costs.
         const FORKING: u64 = 2000;
-        /// What it costs to have others beside it.
-        const CROWDED: u64 = 8;
+        /// What it costs to have one more thread beside it.
+        const BESIDE: u64 = 2;
         let mut costs = Vec::with_capacity(self.ops.len());
         // Nor of more than may be mapped.
         let mut limit = IMPOSSIBLE;
@@ -481,10 +481,7 @@ impl Program {
             });
         }
         let once = costs.into_iter().fold(0, u64::saturating_add);
-        match self.is_among_threads() {
-            true => once.saturating_mul(CROWDED),
-            false => once,
-        }
+        once.saturating_mul((BESIDE * self.others()).max(1))
     }
 
     /// The number of slots a run needs: one more than the highest the program names.

@@ -33,11 +33,13 @@ pub enum Condition {
     Spawns,
     /// The process is starting: the constructor of a library runs that is loaded with the subject's, whose own have not run.
     Constructor,
+    /// The process is ending: destructors of libraries, the subject's among them, have run.
+    Destructors,
 }
 
 impl Condition {
     /// Every one of them.
-    pub const ALL: [Condition; 10] = [
+    pub const ALL: [Condition; 11] = [
         Condition::Threads,
         Condition::Signals,
         Condition::Stack,
@@ -48,6 +50,7 @@ impl Condition {
         Condition::NewHandler,
         Condition::Spawns,
         Condition::Constructor,
+        Condition::Destructors,
     ];
 
     /// The rules about circumstances: fork and all of these.
@@ -78,6 +81,7 @@ impl Condition {
             Condition::NewHandler => "new-handler",
             Condition::Spawns => "spawns",
             Condition::Constructor => "constructor",
+            Condition::Destructors => "destructors",
         }
     }
 
@@ -103,7 +107,7 @@ impl Condition {
             Condition::Cancellation => Some(RuleId::NotCancellationPoint),
             Condition::ClosedDescriptors => Some(RuleId::ClosedDescriptors),
             Condition::NoProc => Some(RuleId::NoProc),
-            Condition::Exit => Some(RuleId::AtexitUse),
+            Condition::Exit | Condition::Destructors => Some(RuleId::AtexitUse),
             Condition::Spawns => Some(RuleId::VforkSpawn),
             Condition::Constructor => Some(RuleId::CtorUse),
         }
@@ -171,12 +175,16 @@ impl fmt::Display for Under {
 }
 
 impl Program {
+    /// How many other threads work beside it at most.
+    pub fn others(&self) -> u64 {
+        let under = self.ops.iter().filter_map(Under::of);
+        let others = under.filter(|under| under.condition == Condition::Threads);
+        others.map(|under| under.number).max().unwrap_or(0)
+    }
+
     /// Whether other threads work beside it at some time.
     pub fn is_among_threads(&self) -> bool {
-        let under = self.ops.iter().filter_map(Under::of);
-        under
-            .map(|under| under.condition)
-            .any(|condition| condition == Condition::Threads)
+        self.others() > 0
     }
 
     /// The program with nobody at work beside it.

@@ -288,5 +288,9 @@ mod tests {
         assert!(!is_mapped());
         assert!(Pages.calloc(usize::MAX, 2).is_null());
         assert!(Pages.malloc(usize::MAX).is_null());
+        let block = Pages.malloc(1);
+        assert!(!block.is_null());
+        // SAFETY: as above.
+        unsafe { Pages.free(block) };
     }
 }

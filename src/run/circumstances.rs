@@ -5,7 +5,7 @@ use crate::program::{Condition, Under};
 use crate::shadow::{Choice, HandlerState, Ledger, Moment};
 use crate::subject::SetNewHandler;
 use std::cmp::Ordering;
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::ptr;
 use std::sync::Mutex;
@@ -117,12 +117,14 @@ pub fn enter(under: Under) -> Result<(), Choice> {
         Condition::Cancellation if !cancel() => return Err(Choice::CancellationRefused),
         Condition::ClosedDescriptors => close_descriptors(),
         Condition::NoProc if !hide_proc() => return Err(Choice::NoProcRefused),
-        Condition::Exit if !begin_to_exit() => return Err(Choice::ExitRefused),
+        Condition::Exit if !exit_until(Reached::Handlers) => return Err(Choice::ExitRefused),
+        Condition::Destructors if !exit_until(Reached::Streams) => return Err(Choice::ExitRefused),
         Condition::Spawns if !spawn_often(under.number) => return Err(Choice::SpawnsRefused),
         Condition::Constructor if !EARLY.load(Relaxed) => return Err(Choice::ConstructorRefused),
         Condition::Cancellation
         | Condition::NoProc
         | Condition::Exit
+        | Condition::Destructors
         | Condition::Spawns
         | Condition::Constructor => {}
         // Whoever runs the program sees to these.
@@ -158,44 +160,104 @@ pub fn on_stack(bytes: usize, work: &mut dyn FnMut()) {
     }
 }
 
-/// Set once a handler runs that was registered with `atexit`.
-static EXITING: AtomicU32 = AtomicU32::new(0);
-/// Whether this process, and not one that it came from, has begun to exit.
-static LEAVING: AtomicU32 = AtomicU32::new(0);
+/// How far a process has come that exits.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum Reached {
+    /// Nowhere: it does not exit, or it came from one that does.
+    Nothing,
+    /// A handler runs that was registered with `atexit`.
+    Handlers,
+    /// What is left in streams is written, which comes after all handlers and destructors.
+    Streams,
+}
+
+/// Where the thread that exits is to stay.
+static LEAVING: AtomicU32 = AtomicU32::new(Reached::Nothing as u32);
+/// Where it has come to, and stays.
+static EXITING: AtomicU32 = AtomicU32::new(Reached::Nothing as u32);
+
+/// Stays here as long as this is where the thread that exits is to stay.
+fn stay_at(reached: Reached) {
+    while LEAVING.load(Relaxed) == reached as u32 {
+        EXITING.store(reached as u32, Release);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// Registers a handler in which a program can go on when the process exits. To be called before the program begins: what
 /// is registered later runs earlier, and belongs to the subject.
 pub fn expect_exit() {
     extern "C" fn handler() {
-        if LEAVING.load(Relaxed) == 0 {
-            return;
-        }
-        EXITING.store(1, Release);
-        loop {
-            // SAFETY: waits for signals, of which none ends it but with the process.
-            unsafe { libc::pause() };
-        }
+        stay_at(Reached::Handlers);
     }
     // SAFETY: the handler lives as long as the program.
     unsafe { libc::atexit(handler) };
 }
 
-/// Another thread calls `exit`. Gives back once that has come to the handler of [`expect_exit`], in which it stays: this
-/// thread goes on while the process is ending.
-fn begin_to_exit() -> bool {
+/// Opens a stream in which something is left to write when the process exits. Whether it could be.
+fn leave_something_to_write() -> bool {
+    unsafe extern "C" fn write(_: *mut c_void, _: *const c_char, count: usize) -> isize {
+        stay_at(Reached::Streams);
+        count.cast_signed()
+    }
+    let functions = StreamFunctions {
+        write: Some(write),
+        ..StreamFunctions::default()
+    };
+    // SAFETY: the C library copies the structure, which is laid out as it has it; the stream stays open to the end.
+    unsafe {
+        let stream = fopencookie(ptr::null_mut(), c"w".as_ptr(), functions);
+        !stream.is_null() && libc::fputc(c_int::from(b'.'), stream) != libc::EOF
+    }
+}
+
+/// What a stream of one's own is made of: `cookie_io_functions_t` of the GNU C library.
+#[derive(Default)]
+#[repr(C)]
+struct StreamFunctions {
+    read: Option<unsafe extern "C" fn(*mut c_void, *mut c_char, usize) -> isize>,
+    write: Option<unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> isize>,
+    seek: Option<unsafe extern "C" fn(*mut c_void, *mut i64, c_int) -> c_int>,
+    close: Option<unsafe extern "C" fn(*mut c_void) -> c_int>,
+}
+
+unsafe extern "C" {
+    fn fopencookie(
+        cookie: *mut c_void,
+        mode: *const c_char,
+        functions: StreamFunctions,
+    ) -> *mut libc::FILE;
+}
+
+/// Another thread calls `exit`. Gives back once that has come to where it is to stay, or further: this thread goes on while
+/// the process is ending. Answers whether that could be.
+fn exit_until(reached: Reached) -> bool {
     extern "C" fn exit(_: *mut c_void) -> *mut c_void {
-        // SAFETY: no other thread calls it.
+        // SAFETY: one thread calls it, once.
         unsafe { libc::exit(0) }
     }
-    LEAVING.store(1, Relaxed);
-    let mut thread = 0;
-    // SAFETY: the thread is left to itself.
-    let failed =
-        unsafe { libc::pthread_create(&raw mut thread, ptr::null(), exit, ptr::null_mut()) };
-    while failed == 0 && EXITING.load(Acquire) == 0 {
+    let has_come_to = || EXITING.load(Acquire);
+    if has_come_to() >= reached as u32 {
+        return true;
+    }
+    if matches!(reached, Reached::Streams) && !leave_something_to_write() {
+        return false;
+    }
+    LEAVING.store(reached as u32, Relaxed);
+    if has_come_to() == Reached::Nothing as u32 {
+        let mut thread = 0;
+        // SAFETY: the thread is left to itself.
+        let failed =
+            unsafe { libc::pthread_create(&raw mut thread, ptr::null(), exit, ptr::null_mut()) };
+        if failed != 0 {
+            return false;
+        }
+    }
+    while has_come_to() < reached as u32 {
         std::thread::sleep(Duration::from_micros(50));
     }
-    failed == 0
+    true
 }
 
 /// Whether the constructors of what is loaded with the subject have yet to run.

@@ -393,7 +393,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let of_dear = &mut of_dear[usize::from(growth)];
         *all += 1;
         *of_dear += usize::from(dear);
-        let threads = item.program.has_threads();
+        let threads = item.program.has_threads() || item.program.is_among_threads();
         let turn = match dear {
             false if *all > FIRST && (item.once || item.cost > TRIVIAL) => 3,
             false => 0,

@@ -8,6 +8,7 @@ use super::huge::{everything_works, see_what_works};
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
 use crate::program::op::{Call, Op, Program, Slot};
+use crate::program::under::{Condition, Under};
 use crate::spec::RuleId;
 
 const MIB: u64 = 1 << 20;
@@ -23,6 +24,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         many(kit, which, out);
         resizes(kit, which, out);
         frees(kit, which, out);
+        cancelled(kit, which, out);
     }
     zeroes(kit, out);
     at_random(kit, out);
@@ -189,6 +191,27 @@ fn frees(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
         script.sweep();
         out.push(script.finish());
     }
+}
+
+/// What comes after a failure is no cancellation point either.
+fn cancelled(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::NotCancellationPoint);
+    script.start();
+    script.fail(Syscall::Any, which, 1);
+    let cancellation = Under {
+        condition: Condition::Cancellation,
+        number: 0,
+    };
+    script.add(cancellation.op());
+    for size in [100, 40_000, MIB] {
+        let slots = kit.requests(size).into_iter();
+        let slots: Vec<Slot> = slots.map(|request| script.make(request)).collect();
+        for &slot in &slots {
+            script.realloc(slot, 2 * size);
+        }
+        script.free_all(&slots);
+    }
+    out.push(script.finish());
 }
 
 /// Memory that was not given back, though that was tried, is zeroed when it is used again.

@@ -77,6 +77,7 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (Condition::ClosedDescriptors, 0, RuleId::ClosedDescriptors),
         (Condition::NoProc, 0, RuleId::NoProc),
         (Condition::Exit, 0, RuleId::AtexitUse),
+        (Condition::Destructors, 0, RuleId::AtexitUse),
         (Condition::Spawns, SPAWNS, RuleId::VforkSpawn),
         (Condition::Constructor, 0, RuleId::CtorUse),
     ] {

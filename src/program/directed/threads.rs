@@ -11,8 +11,11 @@ const MIB: u64 = 1 << 20;
 const SIZES: [u64; 5] = [24, 100, 1000, 20_000, 300_000];
 /// How often what several threads do at once is repeated.
 const OFTEN: u64 = 150;
-/// Threads beside the one that is watched.
+/// Threads beside the one that is watched, and how many there are at most.
 const OTHERS: u64 = 3;
+const MANY_OTHERS: u64 = 130;
+/// Blocks up to so many bytes can be had whatever others do.
+const ORDINARY: u64 = 3000;
 /// Threads that live one after another.
 const SHORT_LIVES: u64 = 10_000;
 
@@ -39,28 +42,42 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
 /// One thread is watched while others make and free blocks without a pause, which leaves no moment in which they would
 /// not meet.
 fn crowded(kit: &Kit<'_>, out: &mut Vec<Program>) {
-    let others = Under {
-        condition: Condition::Threads,
-        number: OTHERS,
-    };
     for (sizes, times) in [
         (&[16, 24, 100, 200][..], 2 * OFTEN),
         (&[64, 600, 1000, 3000], OFTEN),
         (&[20_000, 300_000], OFTEN / 15),
     ] {
-        let mut script = Script::new(RuleId::ThreadSafe);
-        script.add(others.op());
-        let start = script.here();
         let requests = sizes.iter().flat_map(|&size| kit.requests(size));
-        let blocks: Vec<Slot> = requests.map(|request| script.make(request)).collect();
-        for &block in blocks.iter().step_by(3) {
-            script.realloc(block, 2 * sizes[0]);
-        }
-        script.sweep();
-        script.free_all(&blocks);
-        script.repeat_from(start, times);
-        out.push(script.finish());
+        out.push(among(OTHERS, requests, times));
     }
+    // More than there are places for in some table. Large blocks give them the time to meet.
+    let requests = [64, 300_000, 1000, 300_000].map(Request::malloc);
+    out.push(among(MANY_OTHERS, requests, 1));
+}
+
+/// Makes blocks, resizes some of them and frees them, so many times over, while so many others are at work.
+fn among(number: u64, requests: impl IntoIterator<Item = Request>, times: u64) -> Program {
+    let others = Under {
+        condition: Condition::Threads,
+        number,
+    };
+    let mut script = Script::new(RuleId::ThreadSafe);
+    script.add(others.op());
+    let start = script.here();
+    let mut blocks = Vec::new();
+    for request in requests {
+        blocks.push(script.make(request));
+        if request.a.max(request.b) <= ORDINARY {
+            script.expect(Expect::Pointer);
+        }
+    }
+    for &block in blocks.iter().step_by(3) {
+        script.realloc(block, 200);
+    }
+    script.sweep();
+    script.free_all(&blocks);
+    script.repeat_from(start, times);
+    script.finish()
 }
 
 impl Script {

@@ -184,10 +184,12 @@ fn nobody_is_asked_for_more_than_there_can_be() {
         assert_eq!(spy.seen(), []);
         spy.refuses.set(true);
         assert!(domains.malloc(domain, SIZE_LIMIT).is_null());
+        assert!(domains.calloc(domain, SIZE_LIMIT, 1).is_null());
         // SAFETY: as above.
         assert!(unsafe { domains.realloc(domain, block, SIZE_LIMIT).is_null() });
         let limit = [
             ("malloc", SIZE_LIMIT, 0),
+            ("calloc", SIZE_LIMIT, 1),
             ("realloc", block.addr(), SIZE_LIMIT),
         ];
         assert_eq!(spy.seen(), limit, "the limit itself is passed on");

@@ -130,3 +130,22 @@ fn a_geometry_counts_pools_and_blocks() {
         assert_eq!(geometry.blocks_per_pool(512), of_the_largest, "{version}");
     }
 }
+
+#[test]
+fn a_geometry_knows_the_nodes_of_its_map() {
+    for (version, nodes) in [
+        ("3.8", &[][..]),
+        ("3.10", &[8192, 2048]),
+        ("3.11", &[262_144, 131_072]),
+    ] {
+        let edition: Edition = version.parse().unwrap();
+        let geometry = edition.geometry();
+        for size in [0, 1, 2048, 8192, 131_072, 262_144] {
+            assert_eq!(
+                geometry.is_node(size),
+                nodes.contains(&size),
+                "{version} {size}"
+            );
+        }
+    }
+}

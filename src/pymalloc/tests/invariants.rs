@@ -1,6 +1,8 @@
-//! What is out of order in a pool is told, whatever it is.
+//! What is out of order is told, whatever it is.
 
-use super::world::Watch;
+use super::world::{Watch, Watched};
+use super::{Tiny, TinyOld};
+use crate::pymalloc::arena::{Arena, Arenas};
 use crate::pymalloc::pool::{PoolHeader, pool_of};
 use crate::pymalloc::*;
 use std::ptr;
@@ -41,4 +43,126 @@ fn every_word_of_a_pool_is_looked_at() {
         }
     }
     watch.check();
+}
+
+/// Five arenas of four pools, of which one has a pool to give and another has two.
+fn with_usable<L: Layout>() -> Watch<L> {
+    const PER_POOL: usize = 7;
+    let mut watch = Watch::with_places(8);
+    let blocks = watch.many(5 * 4 * PER_POOL, 128);
+    for pool in [4, 8, 9] {
+        for block in 0..PER_POOL {
+            watch.free(blocks[pool * PER_POOL + block]);
+        }
+    }
+    watch.check();
+    watch
+}
+
+/// The first usable arena.
+fn first<L: Layout>(arenas: &Arenas<L>) -> &mut Arena {
+    // SAFETY: the list leads to entries, and nobody else looks at them.
+    unsafe { &mut *arenas.usable }
+}
+
+/// What is told of arenas that are spoilt so.
+fn told<L: Layout>(spoil: impl FnOnce(&mut Arenas<L>, Watched)) -> String {
+    let mut watch = with_usable::<L>();
+    let raw = Watched(watch.world.clone());
+    spoil(&mut watch.heap.arenas, raw);
+    watch.heap.check_invariants().unwrap_err()
+}
+
+#[test]
+fn every_word_of_an_arena_is_looked_at() {
+    type Spoil = (&'static str, fn(&mut Arenas<Tiny>));
+    let spoils: [Spoil; 12] = [
+        ("taken for one in an arena", |arenas| {
+            first(arenas).address = (2 * Tiny::ARENA_SIZE) as *mut u8
+        }),
+        ("an entry without an arena is usable", |arenas| {
+            arenas.usable = arenas.unused
+        }),
+        ("in the list of unused ones", |arenas| {
+            arenas.unused = arenas.usable
+        }),
+        ("5 with an arena, 0 in the list", |arenas| {
+            arenas.unused = ptr::null_mut()
+        }),
+        ("does not lead back", |arenas| {
+            first(arenas).prevarena = arenas.usable
+        }),
+        ("free pools behind one with", |arenas| {
+            first(arenas).nfreepools = 3;
+            arenas.last_with[3] = arenas.usable;
+        }),
+        ("an empty arena is kept", |arenas| {
+            first(arenas).nfreepools = 4
+        }),
+        ("the finger for 1 free pools", |arenas| {
+            arenas.last_with[1] = ptr::null_mut()
+        }),
+        ("3 fingers", |arenas| arenas.last_with[3] = arenas.usable),
+        ("2 arenas have free pools, 1 are listed", |arenas| {
+            first(arenas).nextarena = ptr::null_mut()
+        }),
+        ("has 5 pools", |arenas| first(arenas).ntotalpools = 5),
+        ("empty pools outside the arena", |arenas| {
+            first(arenas).pool_address = first(arenas).address
+        }),
+    ];
+    for (what, spoil) in spoils {
+        let told = told(|arenas, _| spoil(arenas));
+        assert!(told.contains(what), "{told:?}, not {what:?}");
+    }
+}
+
+#[test]
+fn the_last_arena_is_kept_only_where_one_is() {
+    fn told_of_the_last<L: Layout>() -> String {
+        told::<L>(|arenas, _| {
+            // SAFETY: the list leads to entries, and nobody else looks at them.
+            let last = unsafe { &mut *first(arenas).nextarena };
+            last.nfreepools = last.ntotalpools;
+        })
+    }
+    let old = told_of_the_last::<TinyOld>();
+    assert!(old.contains("an empty arena is kept"), "{old}");
+    let new = told_of_the_last::<Tiny>();
+    assert!(new.contains("finger"), "{new}");
+}
+
+#[test]
+fn what_is_counted_is_compared() {
+    let spoils: [fn(&mut Statistics); 3] = [
+        |statistics| statistics.total = 4,
+        |statistics| statistics.highwater = 4,
+        |statistics| statistics.current = 4,
+    ];
+    for spoil in spoils {
+        let told = told::<Tiny>(|arenas, _| spoil(&mut arenas.statistics));
+        assert!(
+            told.contains("highwater") || told.contains("counted 4"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn nothing_beside_arenas_is_taken_for_one() {
+    for before in [true, false] {
+        let told = told::<Tiny>(|arenas, mut raw| {
+            let bases = arenas.entries().iter().map(|arena| arena.address.addr());
+            let bases = bases.filter(|&base| base != 0);
+            let beside = match before {
+                true => bases.min().map(|base| base - Tiny::ARENA_SIZE),
+                false => bases.max().map(|base| base + Tiny::ARENA_SIZE),
+            };
+            assert_eq!(arenas.map.insert(beside.unwrap(), &mut raw), Ok(()));
+        });
+        assert!(
+            told.contains("taken for one in an arena") && !told.contains("not taken"),
+            "{told}"
+        );
+    }
 }

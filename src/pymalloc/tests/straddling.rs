@@ -89,6 +89,7 @@ fn of_the_old_every_bit_counts_and_nobody_is_asked() {
         }
         map.remove(base);
         assert!(!map.contains(base) && !map.contains(base + L::ARENA_SIZE - 1));
+        assert_eq!(map.nodes(), [0, 0]);
     }
     exact::<P27old>();
     exact::<P4k8>();
@@ -144,6 +145,16 @@ fn arenas_may_lie_at_either_end_of_memory() {
     }
     assert_exact(&map, &[ARENA, usize::MAX - 2 * ARENA + 1]);
     assert!(!map.contains(0) && !map.contains(usize::MAX));
+}
+
+#[test]
+fn an_aligned_arena_needs_no_second_leaf() {
+    let (mut map, mut raw, _watch) = map();
+    let base = (1 << 49) - ARENA;
+    map.insert(base, &mut raw).unwrap();
+    assert_eq!(map.nodes(), [1, 1]);
+    map.remove(base);
+    assert!(!map.contains(base) && !map.contains(base + ARENA - 1));
 }
 
 #[test]

@@ -11,7 +11,13 @@ pub fn can_be_said(op: &Op) -> bool {
     let under = Under::of(op).map(|under| under.condition);
     !matches!(
         under,
-        Some(Condition::Threads | Condition::Stack | Condition::Exit | Condition::Spawns)
+        Some(
+            Condition::Threads
+                | Condition::Stack
+                | Condition::Exit
+                | Condition::Destructors
+                | Condition::Spawns
+        )
     )
 }
 
@@ -91,7 +97,11 @@ fn enter(t: &mut Translator<'_>, under: Under) {
         }
         // All of it stands where it runs before the constructors.
         Condition::Constructor => {}
-        Condition::Threads | Condition::Stack | Condition::Exit | Condition::Spawns => {}
+        Condition::Threads
+        | Condition::Stack
+        | Condition::Exit
+        | Condition::Destructors
+        | Condition::Spawns => {}
     }
 }
 
