@@ -1,9 +1,11 @@
 //! How processes end, and what the kernel says of them meanwhile.
 
 use crate::shadow::Death;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
 
 /// Clock ticks a second in `/proc`.
 pub(super) const TICKS: u64 = 100;
@@ -26,6 +28,33 @@ pub(super) fn ended(status: ExitStatus, fault: Option<u64>, reported: bool) -> R
         (None, code) => Err(Death::Exit {
             status: code.unwrap_or(0),
         }),
+    }
+}
+
+/// Tells when a child of this process ends.
+pub(super) struct Ending(OwnedFd);
+
+impl Ending {
+    /// Of this child; `None` where the kernel has no descriptors of processes.
+    pub fn of(child: &Child) -> Option<Ending> {
+        // SAFETY: a plain request to the kernel, about a child that was not waited for. Whoever has the descriptor owns it.
+        unsafe {
+            let descriptor = libc::syscall(libc::SYS_pidfd_open, child.id(), 0);
+            let descriptor = i32::try_from(descriptor).ok().filter(|&it| it >= 0)?;
+            Some(Ending(OwnedFd::from_raw_fd(descriptor)))
+        }
+    }
+
+    /// Waits until the child has ended, but not longer than this.
+    pub fn wait(&self, patience: Duration) {
+        let mut poll = libc::pollfd {
+            fd: self.0.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let millis = libc::c_int::try_from(patience.as_millis()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: one structure of ours. Waking early is allowed for.
+        unsafe { libc::poll(&raw mut poll, 1, millis) };
     }
 }
 

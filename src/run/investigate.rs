@@ -121,7 +121,9 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
             hunt.part_threads(seat, &mut best)?;
             hunt.until = shrinking;
         }
+        hunt.until = hunt.at_least_once(seat, &best, shrinking);
         hunt.spare(seat, &mut best)?;
+        hunt.until = shrinking;
         hunt.shrink(seat, &mut best)?;
         // Short now, it can be looked at closely: the guilty operation may be an earlier one.
         if hunt.kind == Kind::Damage && hunt.pin_down(seat, &mut best)? {
@@ -131,6 +133,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.spare(seat, &mut best)?;
         hunt.spare_sizes(seat, &mut best)?;
         hunt.confirm_hang(seat, &mut best, pinned)?;
+        hunt.until = hunt.at_least_once(seat, &best, until);
         let telling = hunt.untell(seat, &mut best)?;
         best.finding.rule = hunt.attribute(seat, &best, &telling)?;
     }
@@ -240,6 +243,15 @@ impl Hunt {
             run: Some(run),
         };
         Ok(true)
+    }
+
+    /// Until when to go on with what finds out which rule is broken: to see once more that a call hangs may have taken all the
+    /// time there was.
+    fn at_least_once(&self, seat: &Seat<'_>, best: &Sighting, until: Instant) -> Instant {
+        match races::is_hang(&best.finding) {
+            true => until.max((Instant::now() + AGAIN).min(seat.budget().latest())),
+            false => until,
+        }
     }
 
     /// Whether a program is short enough to be looked at closely.

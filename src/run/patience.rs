@@ -77,7 +77,14 @@ impl Worker {
         let mut since = Instant::now();
         let mut before = None;
         loop {
-            if self.shared.wait_done(GLANCE) {
+            let glance = match &self.ending {
+                Some(ending) => {
+                    ending.wait(GLANCE);
+                    Duration::ZERO
+                }
+                None => GLANCE,
+            };
+            if self.shared.wait_done(glance) {
                 return Waited::Done;
             }
             self.drain_output();

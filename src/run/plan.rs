@@ -36,6 +36,8 @@ const FIRST: usize = 2;
 const SHARE: u32 = 6;
 /// And that it may always take, if there is as much.
 const LEAST_SHARE: Duration = Duration::from_secs(1);
+/// The share that a random program may take while there are others.
+const SHARE_OF_RANDOM: u32 = 40;
 
 /// One program to run.
 #[derive(Clone, Debug)]
@@ -48,10 +50,19 @@ pub struct Item {
     pub once: bool,
     /// Whether it was given by the user, and is run as it is and however long it takes.
     given: bool,
-    /// Whether it may take all the time that is left.
-    unhurried: bool,
+    /// How much of the time it may take.
+    share: Share,
     /// What it costs, roughly: see [`Program::cost`].
     cost: u64,
+}
+
+/// How much of the time one program may take.
+#[derive(Clone, Copy, Debug)]
+enum Share {
+    /// All that is left.
+    Rest,
+    /// One in so many parts, but at least so much.
+    Part(u32, Duration),
 }
 
 impl Item {
@@ -60,7 +71,7 @@ impl Item {
         Item {
             once,
             given: true,
-            unhurried: true,
+            share: Share::Rest,
             ..Item::planned(program, "replay".into())
         }
     }
@@ -73,7 +84,7 @@ impl Item {
             program,
             phase,
             given: false,
-            unhurried: false,
+            share: Share::Part(SHARE, LEAST_SHARE),
         }
     }
 
@@ -140,10 +151,9 @@ impl Item {
     /// of all others.
     pub fn deadline(&self, budget: &Budget) -> u64 {
         let left = budget.latest().saturating_duration_since(Instant::now());
-        let share = if self.unhurried {
-            left
-        } else {
-            left.min((budget.time / SHARE).max(LEAST_SHARE))
+        let share = match self.share {
+            Share::Rest => left,
+            Share::Part(part, least) => left.min((budget.time / part).max(least)),
         };
         process::now() + share.as_nanos() as u64
     }
@@ -198,7 +208,7 @@ impl<'a> Random<'a> {
         };
         Item {
             once: false,
-            unhurried: true,
+            share: Share::Rest,
             ..Item::planned(program, format!("{} {number}", phase.as_str()))
         }
     }
@@ -311,12 +321,14 @@ impl<'a> Plan<'a> {
 
     /// The item of this number; `None` beyond the last.
     pub fn item(&self, index: usize) -> Option<Item> {
-        let number = match self.order.get(index) {
-            Some(Turn::Item(item)) => return self.items.get(*item).cloned(),
-            Some(Turn::Random(number)) => *number,
-            None => index - self.items.len(),
-        };
-        Some(self.random?.item(number))
+        match self.order.get(index) {
+            Some(Turn::Item(item)) => self.items.get(*item).cloned(),
+            Some(Turn::Random(number)) => Some(Item {
+                share: Share::Part(SHARE_OF_RANDOM, Duration::ZERO),
+                ..self.random?.item(*number)
+            }),
+            None => Some(self.random?.item(index - self.items.len())),
+        }
     }
 }
 
@@ -375,7 +387,7 @@ fn random_cost(number: usize) -> u64 {
 }
 
 /// The first few items about each rule and the trivial ones before the others, and of both the cheap ones first; of what is
-/// dear only the first.
+/// dear only the first: it does much, and shows what little does not.
 /// Of what is dear and has threads the first few all the same: what is done often there is what shows a race. The items come by
 /// cost.
 /// Of what measures growth one more comes when each rule has had its turn: what is lost of one kind of blocks shows with no
@@ -397,7 +409,7 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let turn = match dear {
             false if *all > FIRST && (item.once || item.cost > TRIVIAL) => 3,
             false => 0,
-            true if *all == 1 || *of_dear == 1 && growth || threads && *of_dear <= FIRST => 1,
+            true if *all == 1 || *of_dear == 1 && !item.once || threads && *of_dear <= FIRST => 1,
             true if growth && *of_dear <= FIRST + usize::from(threads) => 2,
             true => 4 + usize::from(growth),
         };

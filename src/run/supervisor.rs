@@ -1,6 +1,6 @@
 //! The supervisor's side of a worker: starting it, giving it programs, and outliving whatever it does.
 
-use super::fate::death_of;
+use super::fate::{Ending, death_of};
 use super::learn::Learned;
 use super::misuse::{Aftermath, Scene, Stage};
 use super::patience::{Limits, Waited, effort};
@@ -114,6 +114,8 @@ pub struct Worker {
     pub(super) process: Child,
     /// Whether it has been waited for: its number may be another's since.
     reaped: bool,
+    /// Tells when it ends, if that is how it is done with its order.
+    pub(super) ending: Option<Ending>,
     pub(super) shared: Shared,
     output: File,
     /// What a subject that prints much wrote first.
@@ -264,6 +266,7 @@ impl Worker {
         unsafe { command.pre_exec(move || prepare_process(&keep, supervisor)) };
         let process = strays::spawn_worker(&mut command)?;
         Ok(Worker {
+            ending: once.and_then(|_| Ending::of(&process)),
             process,
             reaped: false,
             shared,
@@ -503,6 +506,7 @@ mod tests {
             let mut worker = Worker {
                 process: process.expect("a process"),
                 reaped: false,
+                ending: None,
                 shared: Shared::create().expect("memory to share"),
                 output: memory_file().expect("a file in memory"),
                 early: String::new(),

@@ -216,12 +216,24 @@ fn a_union_demands_what_any_part_demands() {
 }
 
 #[test]
-fn linux_is_its_parts() {
+fn linux_is_its_parts_and_what_c23_adds() {
     let (linux, parts) = (profile("linux"), profile("c17+posix-2017+gnu+cxx17+bsd"));
+    let added = [
+        RuleId::SizedFreeNull,
+        RuleId::FreeSizedEquiv,
+        RuleId::FreeAlignedSizedEquiv,
+    ];
     for &id in RuleId::ALL {
-        assert_eq!(linux.level(id), parts.level(id), "{id}");
+        let level = match added.contains(&id) {
+            true => profile("c23").level(id),
+            false => parts.level(id),
+        };
+        assert_eq!(linux.level(id), level, "{id}");
     }
-    assert!(linux.entry_points().eq(parts.entry_points()));
+    let added = |name: &&str| matches!(*name, "free_sized" | "free_aligned_sized");
+    let (added, others): (Vec<&str>, Vec<&str>) = linux.entry_points().partition(added);
+    assert_eq!(added.len(), 2);
+    assert!(parts.entry_points().eq(others));
 }
 
 #[test]

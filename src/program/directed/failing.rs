@@ -204,11 +204,14 @@ fn cancelled(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     };
     script.add(cancellation.op());
     for size in [100, 40_000, MIB] {
-        let slots = kit.requests(size).into_iter();
-        let slots: Vec<Slot> = slots.map(|request| script.make(request)).collect();
-        for &slot in &slots {
-            script.realloc(slot, 2 * size);
-        }
+        let mut requests = vec![Request::malloc(size), Request::new(Call::Calloc, 1, size)];
+        requests.extend(
+            kit.aligning()
+                .next()
+                .map(|call| kit.aligned(call, 64, size)),
+        );
+        let slots: Vec<Slot> = requests.into_iter().map(|it| script.make(it)).collect();
+        script.realloc(slots[0], 2 * size);
         script.free_all(&slots);
     }
     out.push(script.finish());

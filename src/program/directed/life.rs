@@ -101,7 +101,7 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.repeat_from(
             start,
             match condition {
-                Condition::Signals | Condition::Spawns => 60,
+                Condition::Signals | Condition::Spawns => 24,
                 _ => 4,
             },
         );

@@ -36,6 +36,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     left_behind(kit, out);
     short_lives(out);
     at_exit(kit, out);
+    adopted(out);
     after_failure(kit, out);
 }
 
@@ -436,6 +437,28 @@ fn at_exit(kit: &Kit<'_>, out: &mut Vec<Program>) {
     let block = script.malloc(100);
     script.join();
     script.free(block);
+    out.push(script.finish());
+}
+
+/// A thread goes on in a second round of destructors, when what it had may have been handed on, beside another that has its
+/// first block then.
+fn adopted(out: &mut Vec<Program>) {
+    const TIMES: u64 = 1500;
+    let sizes = [100, 1000, 48].map(Request::malloc);
+    let mut script = Script::new(RuleId::TsdDestructor);
+    for _ in 0..3 {
+        script.thread(1);
+        let first = script.malloc(100);
+        script.at_exit();
+        script.free(first);
+        script.at_exit();
+        let handed_over = script.malloc(100);
+        script.churn(&sizes, TIMES);
+        script.thread(2);
+        script.free(handed_over);
+        script.churn(&sizes, TIMES);
+        script.join();
+    }
     out.push(script.finish());
 }
 
