@@ -244,8 +244,8 @@ const FAILING: &str = "write `fail syscall mmap 3`, `fail syscall any from 2`, `
                        syscall none`; the calls are mmap, brk, mremap, munmap, madvise and mprotect";
 
 const UNDER: &str = "write `under signals 100`, `under stack 65536`, `under cancellation`, `under closed descriptors`, \
-                     `under no proc`, `under exit`, `under constructor`, `under spawns 500`, `under threads 4` or \
-                     `under new-handler 2`";
+                     `under no proc`, `under exit`, `under destructors`, `under constructor`, `under spawns 500`, \
+                     `under threads 4` or `under new-handler 2`";
 const SCHEDULE: &str = "write `schedule free`, `schedule in order` or `schedule shaken 7`";
 
 fn call_named(word: &str) -> Option<Call> {

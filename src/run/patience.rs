@@ -13,6 +13,8 @@ const GLANCE: Duration = Duration::from_millis(20);
 const BYTES_PER_SECOND: u64 = 512 << 20;
 /// Bytes a subject may be asked for that it could really clear or copy.
 const REAL: u64 = 8 << 30;
+/// How long a call may wait for one other thread to be served, which may have to wait for the processor.
+const OTHERS_TURN: Duration = Duration::from_millis(40);
 /// How much longer than the limit a process that gets no processor time is waited for.
 const STARVED: u32 = 10;
 /// The part of its patience that a process must have worked inside a call for it to hang there: one in so many.
@@ -187,10 +189,11 @@ impl Worker {
     }
 }
 
-/// How long an operation may take for the bytes it may move alone.
+/// How long an operation may take for the bytes it may move alone, and for threads beside it that may be served first.
 pub(super) fn effort(program: &Program, index: usize) -> Duration {
     // Some fill what they hand out, whoever asked for it.
     let bytes = program.ops.get(index).and_then(Op::size);
     let bytes = bytes.filter(|&bytes| bytes <= REAL).unwrap_or(0);
-    Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000))
+    let others = u32::try_from(program.others()).unwrap_or(u32::MAX);
+    Duration::from_millis(bytes / (BYTES_PER_SECOND / 1000)) + OTHERS_TURN.saturating_mul(others)
 }

@@ -387,11 +387,12 @@ fn random_cost(number: usize) -> u64 {
 }
 
 /// The first few items about each rule and the trivial ones before the others, and of both the cheap ones first; of what is
-/// dear only the first: it does much, and shows what little does not.
+/// dear only the first.
 /// Of what is dear and has threads the first few all the same: what is done often there is what shows a race. The items come by
 /// cost.
-/// Of what measures growth one more comes when each rule has had its turn: what is lost of one kind of blocks shows with no
-/// other. The rest of it comes last, for other faults show in one program alone.
+/// Of what is dear one more comes when each rule has had its turn, if it needs no process of its own: it does much, and shows
+/// what little does not. So do the first of those with others beside them, and one more of what measures growth: what is
+/// lost of one kind of blocks shows with no other. The rest of growth comes last, for other faults show in one program alone.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     let mut seen = [[(0, [0; 2]); RuleId::ALL.len() + 1]; 2];
     let mut turns: [Vec<Item>; 6] = Default::default();
@@ -405,12 +406,14 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let of_dear = &mut of_dear[usize::from(growth)];
         *all += 1;
         *of_dear += usize::from(dear);
-        let threads = item.program.has_threads() || item.program.is_among_threads();
+        let threads = item.program.has_threads();
+        let beside = item.program.is_among_threads();
         let turn = match dear {
             false if *all > FIRST && (item.once || item.cost > TRIVIAL) => 3,
             false => 0,
-            true if *all == 1 || *of_dear == 1 && !item.once || threads && *of_dear <= FIRST => 1,
+            true if *all == 1 || *of_dear == 1 && growth || threads && *of_dear <= FIRST => 1,
             true if growth && *of_dear <= FIRST + usize::from(threads) => 2,
+            true if *of_dear == 1 && !item.once || beside && *of_dear <= FIRST => 2,
             true => 4 + usize::from(growth),
         };
         turns[turn].push(item);

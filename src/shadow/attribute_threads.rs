@@ -292,6 +292,11 @@ mod tests {
             ),
             (
                 "thread 1\np0 = malloc 1\nthread 2\np1 = malloc 1\np1 = realloc p1 9",
+                &DIRT,
+                [ConcurrentRealloc, ThreadSafe],
+            ),
+            (
+                "thread 1\np0 = malloc 1\nthread 2\np1 = malloc 1\np1 = realloc p1 9",
                 &hang,
                 [ThreadSafe; 2],
             ),
@@ -321,6 +326,18 @@ mod tests {
                 "thread 1\np0 = malloc 1\njoin",
                 &damage(0),
                 [HappensBefore, ThreadExitLive],
+            ),
+            // Seen by the main thread, when it looks at all blocks in the end.
+            (
+                "thread 1\np0 = malloc 1\nthread 2\np1 = malloc 1",
+                &damage(0),
+                [HappensBefore, ThreadExitLive],
+            ),
+            // A block that was passed on beside one that was left behind.
+            (
+                "thread 1\np0 = malloc 1\np2 = malloc 2\njoin\nthread 1\np1 = malloc 1\nfree p0",
+                &crash,
+                [ThreadSafe, XthreadFree],
             ),
             // In the end of a thread.
             (

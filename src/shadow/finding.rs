@@ -363,3 +363,44 @@ impl Case {
         told.then_some(outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_counts_come_to() {
+        let [few, more] = [(2, 3), (5, 7)].map(|(times, of)| Shown { times, of });
+        assert_eq!(few.and(more), Shown { times: 7, of: 10 });
+    }
+
+    #[test]
+    fn a_child_that_came_to_its_end_has_told_nobody() {
+        let lines = "# allocspec trace 1\np0 = malloc 1\nfork\nfree p0\nwait\nfree p0";
+        let program = Program::parse(lines).expect("a program");
+        let made = |made| Outcome {
+            made,
+            ..Outcome::default()
+        };
+        let mut case = Case {
+            finding: Finding {
+                rule: RuleId::ForkSt,
+                op_index: 4,
+                evidence: Evidence::UnexpectedNull,
+            },
+            outcomes: vec![made(true), made(true), made(true), made(false)],
+            program,
+            live: Vec::new(),
+            phase: String::new(),
+            reproduced: true,
+            shown: None,
+        };
+        let known = |case: &Case| [0, 1, 2, 3, 4].map(|index| case.outcome(index).is_some());
+        assert_eq!(known(&case), [true, true, false, false, false]);
+        assert_eq!(case.op(), Some(&case.program.ops[4]));
+        case.finding.op_index = 2;
+        assert_eq!(known(&case), [true, true, true, false, false]);
+        case.finding.op_index = 9;
+        assert_eq!(case.op(), None);
+    }
+}

@@ -8,7 +8,7 @@ use crate::program::{Op, Slot};
 use crate::spec::RuleId;
 
 /// Blocks verified beside the one at work when looking closely.
-const CLOSE_LOOK: usize = 256;
+pub(super) const CLOSE_LOOK: usize = 256;
 
 /// The size as which a block is filled when it is resized. A large one is written only in places, so that of what a
 /// smaller one keeps neither the end nor, if that is small, the rest would be known.

@@ -176,6 +176,9 @@ fn circumstances_change_nothing_for_the_c_library() {
         ("stack 65536", "stack-small"),
         ("closed descriptors", "closed-descriptors"),
         ("exit", "atexit-use"),
+        ("destructors", "atexit-use"),
+        ("exit\nunder destructors", "atexit-use"),
+        ("destructors\nunder exit", "atexit-use"),
         ("spawns 100", "vfork-spawn"),
         ("constructor", "ctor-use"),
     ] {
@@ -300,4 +303,21 @@ fn constructors_come_first_only_where_the_subject_is_loaded_with_the_program() {
         "{}",
         report.summary()
     );
+}
+
+/// What is wrong with each shows in the phase of a process's life that the rule is about.
+#[test]
+fn who_breaks_late_or_while_it_waits_is_found() {
+    for (name, rule) in [
+        ("closes_in_destructor", "atexit-use"),
+        ("sleeps_when_refused", "not-cancellation-point"),
+        ("sixty_four_threads", "thread-safe"),
+        ("gives_up_when_busy", "thread-safe"),
+    ] {
+        let room = Room::new();
+        let Some(library) = room.compile(&format!("faulty/{name}")) else {
+            return;
+        };
+        room.check(&library, &["--rule", rule]).expect(&[rule]);
+    }
 }

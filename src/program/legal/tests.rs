@@ -316,6 +316,10 @@ fn the_harness_is_not_asked_for_what_it_cannot_do() {
     for (illegal, what) in [
         ("under stack 65536\nfork", "is not for after `under stack`"),
         (
+            "under destructors\nfork",
+            "is not for after `under destructors`",
+        ),
+        (
             "under no proc\nsample 1",
             "is not for after `under no proc`",
         ),

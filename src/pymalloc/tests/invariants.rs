@@ -60,7 +60,7 @@ fn with_usable<L: Layout>() -> Watch<L> {
 }
 
 /// The first usable arena.
-fn first<L: Layout>(arenas: &Arenas<L>) -> &mut Arena {
+fn first<L: Layout>(arenas: &mut Arenas<L>) -> &mut Arena {
     // SAFETY: the list leads to entries, and nobody else looks at them.
     unsafe { &mut *arenas.usable }
 }
@@ -90,7 +90,8 @@ fn every_word_of_an_arena_is_looked_at() {
             arenas.unused = ptr::null_mut()
         }),
         ("does not lead back", |arenas| {
-            first(arenas).prevarena = arenas.usable
+            let itself = arenas.usable;
+            first(arenas).prevarena = itself;
         }),
         ("free pools behind one with", |arenas| {
             first(arenas).nfreepools = 3;
@@ -108,7 +109,8 @@ fn every_word_of_an_arena_is_looked_at() {
         }),
         ("has 5 pools", |arenas| first(arenas).ntotalpools = 5),
         ("empty pools outside the arena", |arenas| {
-            first(arenas).pool_address = first(arenas).address
+            let first = first(arenas);
+            first.pool_address = first.address;
         }),
     ];
     for (what, spoil) in spoils {

@@ -161,8 +161,19 @@ fn audited(
     setting: Setting<'_>,
     deeds: &[Deed],
 ) -> Option<String> {
+    audited_for(all(), ground, geometry, setting, deeds)
+}
+
+/// The same where these rules alone are checked.
+fn audited_for(
+    rules: RuleSet,
+    ground: &Ground,
+    geometry: Geometry,
+    setting: Setting<'_>,
+    deeds: &[Deed],
+) -> Option<String> {
     let ledger = Ledger::new();
-    let mut shadow = View::of_answers(all()).shadow(&ledger).of_layout(geometry);
+    let mut shadow = View::of_answers(rules).shadow(&ledger).of_layout(geometry);
     shadow.begin(&Program {
         rule: None,
         ops: deeds.iter().map(|deed| deed.op).collect(),
@@ -406,6 +417,42 @@ fn for_resizes_and_releases() {
                         let said = said.expect("C has nothing to say");
                         table.enter(format!("{edition}, free, {happens}"), old, said);
                     }
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table.text());
+}
+
+/// What is said otherwise of a resize to nothing hides what is said of one that fails.
+#[test]
+fn for_resizes_to_nothing_that_fail() {
+    let ground = Ground::new();
+    let rules: RuleSet = [RuleId::ReallocZeroFail].into_iter().collect();
+    let mut table = Table::default();
+    for (edition, geometry) in editions() {
+        for (where_, address) in [
+            ("NULL", 0),
+            ("where it was", ground.at(RAW)),
+            ("elsewhere", ground.at(OTHER)),
+        ] {
+            for (of, block) in [("it", RAW), ("another", OTHER)] {
+                for (fails, result) in [("fails", 0), ("does not fail", ground.at(RAW))] {
+                    let event = Event::RawRealloc {
+                        block: ground.at(block) as usize,
+                        size: 1,
+                        result: result as usize,
+                    };
+                    let mut deeds = beginning(&ground, geometry, 600);
+                    let resize = op(Call::Realloc, 0, 0, 0);
+                    deeds.push(deed(resize, address, vec![event], 1));
+                    let said = audited_for(rules, &ground, geometry, UNSET, &deeds);
+                    let said = said.unwrap_or_else(|| "C has something to say".into());
+                    table.enter(
+                        format!("{edition}, raw realloc of {of} {fails}"),
+                        where_,
+                        said,
+                    );
                 }
             }
         }

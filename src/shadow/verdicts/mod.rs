@@ -8,6 +8,7 @@ mod circumstances;
 mod cpython;
 mod deaths;
 mod expectations;
+mod looks;
 mod places;
 mod releases;
 mod resizes;
