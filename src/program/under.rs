@@ -198,6 +198,19 @@ impl Program {
         program
     }
 
+    /// The program with at most so many at work beside it.
+    #[must_use]
+    pub fn with_others(&self, most: u64) -> Program {
+        let mut program = self.clone();
+        for op in &mut program.ops {
+            if let Some(under) = Under::of(op).filter(|it| it.condition == Condition::Threads) {
+                let number = under.number.min(most);
+                *op = Under { number, ..under }.op();
+            }
+        }
+        program
+    }
+
     /// Whether it runs in a constructor.
     pub fn is_in_constructor(&self) -> bool {
         let under = self.ops.first().and_then(Under::of);

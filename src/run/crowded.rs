@@ -15,6 +15,8 @@ use std::time::Instant;
 
 /// How often a program is run that takes something away, before what it takes away counts as needed.
 const SURE: u32 = 20;
+/// Threads beside a program that are few.
+const FEW: u64 = 4;
 /// How often a program is run that is to be shorter.
 const TRIES: u32 = 6;
 /// How often the shortest is run to see how often it shows.
@@ -53,7 +55,10 @@ pub(super) fn investigate(
     };
     hunt.tries = SURE;
     let mut reproduced = false;
-    for program in [without_forks(&item.program), item.program.clone()] {
+    let shared = without_forks(&item.program);
+    // What a few bring about is easier to look into than what many do.
+    let few = (shared.others() > FEW).then(|| shared.with_others(FEW));
+    for program in few.into_iter().chain([shared, item.program.clone()]) {
         reproduced = reproduced || hunt.accept(seat, &mut best, program)?;
     }
     let mut shown = None;
@@ -144,6 +149,14 @@ mod tests {
             1,
             "the child's own is the parent's now: {shared}"
         );
+    }
+
+    #[test]
+    fn of_many_threads_a_few_are_left() {
+        let many = program("under signals 100\nunder threads 130\np0 = malloc 100");
+        let few = program("under signals 100\nunder threads 4\np0 = malloc 100");
+        assert_eq!(many.with_others(FEW), few);
+        assert_eq!(few.with_others(8), few);
     }
 
     #[test]

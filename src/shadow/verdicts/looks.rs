@@ -80,6 +80,34 @@ fn what_each_operation_gave_is_told_to_who_looks_closely() {
     assert_eq!(told, [expected.to_vec(), Vec::new()]);
 }
 
+/// A block written in places is written whole once it is small enough to be looked at whole.
+#[test]
+fn a_large_block_that_becomes_small_is_written_whole() {
+    let ground = Ground::new();
+    let ledger = Ledger::new();
+    let mut shadow = View::of_c().shadow(&ledger);
+    let ops = [
+        op(Call::Malloc, 0, 5000, 0),
+        op(Call::Realloc, 0, 3000, 0),
+        op(Call::Free, 0, 0, 0),
+    ];
+    let ops = ops.to_vec();
+    shadow.begin(&Program {
+        rule: None,
+        ops: ops.clone(),
+    });
+    for (index, op) in ops.iter().enumerate() {
+        let request = shadow.request(op);
+        assert_eq!(shadow.prepare(index, op, &request), Ok(()), "{op:?}");
+        let reply = block(if op.call == Call::Free {
+            0
+        } else {
+            ground.at(0)
+        });
+        assert_eq!(shadow.settle(index, op, &request, &reply), Ok(()), "{op:?}");
+    }
+}
+
 /// A block that cannot be had under circumstances breaks their rule; it is not told again, whichever rule it was told of.
 #[test]
 fn what_is_known_is_not_told_again() {

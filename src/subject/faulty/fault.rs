@@ -601,8 +601,10 @@ impl Fault {
             ],
             // Threads beside the program write where they are told to, wherever that is.
             Fault::TaggedPointer | Fault::IssuesProgramMemory => &[RuleId::CallReturns],
-            // To write a warning is a point where a thread can be cancelled.
-            Fault::WarnsOfLarge => &[RuleId::NotCancellationPoint],
+            // To write is a point where a thread can be cancelled.
+            Fault::WarnsOfLarge | Fault::PrintsOutOfMemory => &[RuleId::NotCancellationPoint],
+            // One system call that fails is a lack of memory as well.
+            Fault::ClassStaysEmpty => &[RuleId::NoStaleSuccess],
             // What is asked for in vain may be no bytes at all.
             Fault::NewReturnsNull => &[RuleId::CxxNewZero],
             // Some of the calls that purge are reallocs, of the block itself or beside it.
