@@ -430,7 +430,11 @@ fn for_resizes_to_nothing_that_fail() {
     let ground = Ground::new();
     let rules: RuleSet = [RuleId::ReallocZeroFail].into_iter().collect();
     let mut table = Table::default();
-    for (edition, geometry) in editions() {
+    let editions = ["3.13", "3.6", "2.7"].map(|version| {
+        let edition: Edition = version.parse().expect(version);
+        (version, edition.geometry())
+    });
+    for (edition, geometry) in editions {
         for (where_, address) in [
             ("NULL", 0),
             ("where it was", ground.at(RAW)),
