@@ -6,6 +6,7 @@ mod circumstances;
 mod crowd;
 mod crowded;
 mod executor;
+mod exiting;
 mod facts;
 mod fate;
 mod followers;

@@ -8,6 +8,7 @@
 
 use super::circumstances;
 use super::executor::Executor;
+use super::exiting;
 use super::intercept;
 use super::learn;
 use super::misuse;
@@ -94,7 +95,7 @@ fn become_worker(calling: &CStr) -> ! {
         count_coverage();
         // A library that is opened later has handlers of its own, which run before those registered here.
         if !matches!(calling.carrier, Carrier::Opened { .. }) {
-            circumstances::expect_exit();
+            exiting::expect_exit();
         }
         serve(&calling, &shared);
     }
@@ -182,7 +183,7 @@ fn serve(calling: &Calling, shared: &Shared) -> ! {
             symbols,
         } => match resolve::opened(path, file, symbols) {
             Ok((native, found)) => {
-                circumstances::expect_exit();
+                exiting::expect_exit();
                 serve_native(calling, shared, native, &Hello::Ready(found))
             }
             Err(reason) => {
