@@ -4,7 +4,7 @@ use super::growth::used_again;
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
-use crate::program::under::{Condition, Under};
+use crate::program::under::Condition;
 use crate::spec::RuleId;
 
 /// Sizes that no address space holds.
@@ -156,11 +156,7 @@ fn handled(kit: &Kit<'_>, new: Call, out: &mut Vec<Program>) {
             continue;
         }
         let mut script = Script::new(RuleId::CxxNewHandler);
-        let handler = Under {
-            condition: Condition::NewHandler,
-            number: 2,
-        };
-        script.add(handler.op());
+        script.under(Condition::NewHandler, 2);
         script.limit(limit);
         script.make(request(new, 64, size));
         script.unlimit();

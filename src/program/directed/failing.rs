@@ -8,7 +8,7 @@ use super::huge::{everything_works, see_what_works};
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
 use crate::program::op::{Call, Op, Program, Slot};
-use crate::program::under::{Condition, Under};
+use crate::program::under::Condition;
 use crate::spec::RuleId;
 
 const MIB: u64 = 1 << 20;
@@ -198,11 +198,7 @@ fn cancelled(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::NotCancellationPoint);
     script.start();
     script.fail(Syscall::Any, which, 1);
-    let cancellation = Under {
-        condition: Condition::Cancellation,
-        number: 0,
-    };
-    script.add(cancellation.op());
+    script.under(Condition::Cancellation, 0);
     for size in [100, 40_000, MIB] {
         let mut requests = vec![Request::malloc(size), Request::new(Call::Calloc, 1, size)];
         requests.extend(

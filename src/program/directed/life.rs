@@ -2,7 +2,7 @@
 
 use super::script::{Kit, Script};
 use crate::program::op::{Call, Expect, Op, Program, Slot};
-use crate::program::under::{Condition, Under};
+use crate::program::under::Condition;
 use crate::spec::RuleId;
 
 /// Sizes of blocks, of every kind that allocators treat in a way of its own.
@@ -46,13 +46,9 @@ fn children_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
         let seed = kit.seed.wrapping_mul(31).wrapping_add(number << 32);
         let random = Program::random(seed, kit.vocabulary, operations).ops;
         let (before, child) = random.split_at(operations / 4);
-        let threads = Under {
-            condition: Condition::Threads,
-            number: 4,
-        };
         let mut script = Script::new(rule);
         before.iter().for_each(|&op| script.add(op));
-        script.add(threads.op());
+        script.under(Condition::Threads, 4);
         let start = script.here();
         script.direct(Call::Fork, 0, 0);
         // Few random blocks are so large that they come from what all threads share.
@@ -81,10 +77,9 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         (Condition::Spawns, SPAWNS, RuleId::VforkSpawn),
         (Condition::Constructor, 0, RuleId::CtorUse),
     ] {
-        let under = Under { condition, number }.op();
         let mut script = Script::new(rule);
         // In a fresh process, in which everything is done for the first time.
-        script.add(under);
+        script.under(condition, number);
         every_call(kit, &mut script, |size| match size <= ORDINARY {
             true => Expect::Pointer,
             false => Expect::Any,
@@ -95,7 +90,7 @@ fn circumstances(kit: &Kit<'_>, out: &mut Vec<Program>) {
         }
         let mut script = Script::new(rule);
         every_call(kit, &mut script, |_| Expect::Any);
-        script.add(under);
+        script.under(condition, number);
         let start = script.here();
         every_call(kit, &mut script, |_| Expect::AsEarlier);
         script.repeat_from(
@@ -115,7 +110,7 @@ fn started_among_threads(kit: &Kit<'_>, out: &mut Vec<Program>) {
     let random = Program::random(seed, kit.vocabulary, OPERATIONS).ops;
     let mut script = Script::new(RuleId::VforkSpawn);
     for (condition, number) in [(Condition::Threads, 4), (Condition::Spawns, SPAWNS)] {
-        script.add(Under { condition, number }.op());
+        script.under(condition, number);
     }
     let start = script.here();
     let kept = script.mallocs(8, 1000);

@@ -2,6 +2,7 @@
 
 use crate::program::op::{Call, Expect, NO_SLOT, Op, Program, Slot};
 use crate::program::threads::Schedule;
+use crate::program::under::{Condition, Under};
 use crate::program::vocabulary::Vocabulary;
 use crate::spec::RuleId;
 
@@ -139,6 +140,11 @@ impl Script {
     pub fn schedule(&mut self, schedule: Schedule) {
         let op = schedule.op();
         self.direct(op.call, op.a, op.b);
+    }
+
+    /// From here on it runs under these circumstances; the number is 0 where none belongs to them.
+    pub fn under(&mut self, condition: Condition, number: u64) {
+        self.add(Under { condition, number }.op());
     }
 
     pub fn sweep(&mut self) {

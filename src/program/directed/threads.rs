@@ -3,7 +3,7 @@
 use super::script::{Kit, Request, Script};
 use crate::program::op::{Call, Expect, Program, Slot};
 use crate::program::threads::Schedule;
-use crate::program::under::{Condition, Under};
+use crate::program::under::Condition;
 use crate::spec::RuleId;
 
 const MIB: u64 = 1 << 20;
@@ -58,12 +58,8 @@ fn crowded(kit: &Kit<'_>, out: &mut Vec<Program>) {
 
 /// Makes blocks, resizes some of them and frees them, so many times over, while so many others are at work.
 fn among(number: u64, requests: impl IntoIterator<Item = Request>, times: u64) -> Program {
-    let others = Under {
-        condition: Condition::Threads,
-        number,
-    };
     let mut script = Script::new(RuleId::ThreadSafe);
-    script.add(others.op());
+    script.under(Condition::Threads, number);
     let start = script.here();
     let mut blocks = Vec::new();
     for request in requests {
