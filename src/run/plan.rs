@@ -387,7 +387,7 @@ fn random_cost(number: usize) -> u64 {
 }
 
 /// The first few items about each rule and the trivial ones before the others, and of both the cheap ones first; of what is
-/// dear only the first.
+/// dear only the first, and that before all else that is dear.
 /// Of what is dear and has threads the first few all the same: what is done often there is what shows a race. The items come by
 /// cost.
 /// Of what is dear one more comes when each rule has had its turn, if it needs no process of its own: it does much, and shows
@@ -395,7 +395,7 @@ fn random_cost(number: usize) -> u64 {
 /// lost of one kind of blocks shows with no other. The rest of growth comes last, for other faults show in one program alone.
 fn first_of_each(items: Vec<Item>) -> Vec<Item> {
     let mut seen = [[(0, [0; 2]); RuleId::ALL.len() + 1]; 2];
-    let mut turns: [Vec<Item>; 6] = Default::default();
+    let mut turns: [Vec<Item>; 7] = Default::default();
     for item in items {
         let rule = item.program.rule;
         // What is seen where system calls fail one by one nothing else shows, whatever rule that is about.
@@ -409,12 +409,13 @@ fn first_of_each(items: Vec<Item>) -> Vec<Item> {
         let threads = item.program.has_threads();
         let beside = item.program.is_among_threads();
         let turn = match dear {
-            false if *all > FIRST && (item.once || item.cost > TRIVIAL) => 3,
+            false if *all > FIRST && (item.once || item.cost > TRIVIAL) => 4,
             false => 0,
-            true if *all == 1 || *of_dear == 1 && growth || threads && *of_dear <= FIRST => 1,
-            true if growth && *of_dear <= FIRST + usize::from(threads) => 2,
-            true if *of_dear == 1 && !item.once || beside && *of_dear <= FIRST => 2,
-            true => 4 + usize::from(growth),
+            true if *all == 1 => 1,
+            true if *of_dear == 1 && growth || threads && *of_dear <= FIRST => 2,
+            true if growth && *of_dear <= FIRST + usize::from(threads) => 3,
+            true if *of_dear == 1 && !item.once || beside && *of_dear <= FIRST => 3,
+            true => 5 + usize::from(growth),
         };
         turns[turn].push(item);
     }

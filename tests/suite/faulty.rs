@@ -17,17 +17,12 @@ enum Length {
 
 /// Checks `subjects/faulty/NAME.c`; one of `rules` must be found broken.
 fn breaks(name: &str, rules: &[&str], length: Length) {
-    breaks_within(BUDGET, name, rules, length);
-}
-
-fn breaks_within(time: Duration, name: &str, rules: &[&str], length: Length) {
     let room = Room::new();
     let Some(library) = room.compile(&format!("faulty/{name}")) else {
         return;
     };
     let out = room.path("out");
-    let out_dir = out.to_str().expect("a plain path");
-    let report = room.check_for(time, &library, &["--out", out_dir]);
+    let report = room.check(&library, &["--out", out.to_str().expect("a plain path")]);
     let finding = report.expect(rules);
     let rule = text(finding, "rule");
     let trace = trace_file(finding).expect("a trace");
@@ -68,6 +63,7 @@ faulty! {
     rounds_down breaks "disjoint", Short;
     footer_in_block breaks "metadata-inviolate", Short;
     wipes_neighbour breaks "content-stable", Long;
+    never_frees breaks "free-makes-available", Long;
     shared_with_children breaks "fork-st", Short;
     maps_by_file breaks "not-cancellation-point", Short;
     size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
@@ -107,17 +103,6 @@ faulty! {
     usable_too_large breaks "usable-disjoint", Short;
     zero_is_one_place breaks "malloc-zero-choice", Short;
     zero_not_freeable breaks "zero-freeable", Short;
-}
-
-/// Much has to be done before that is told from blocks that wait for a while, and something else comes first.
-#[test]
-fn never_frees() {
-    breaks_within(
-        2 * BUDGET,
-        "never_frees",
-        &["free-makes-available"],
-        Length::Long,
-    );
 }
 
 /// What is lost of one kind of blocks, or of requests that fail, only adds up within the time of a check, or of two where others are at work.
