@@ -35,6 +35,13 @@ const HEAVY: u64 = 256 << 20;
 const MOST_SPARED: usize = 8;
 /// Bytes from which on a request is sure to fail at once.
 const REAL: u64 = 64 << 40;
+/// Rules that a finding is laid to because of what block it shows with.
+const OF_THE_BLOCK: [RuleId; 4] = [
+    RuleId::StartAddress,
+    RuleId::ReallocContent,
+    RuleId::AlignReallocFirst,
+    RuleId::ZeroBlockOwned,
+];
 /// Programs of more operations than this are looked at closely only once they have shrunk.
 const CLOSE: u64 = 10_000;
 
@@ -49,6 +56,21 @@ pub(super) fn untold(program: &Program, is_meant: impl Fn(RuleId) -> bool) -> Op
         }
         plain_one
     })
+}
+
+/// The program with plain mallocs in the place of C's aligned ones; `None` if it has none, or frees that are told the
+/// alignment.
+fn unaligned(program: &Program) -> Option<Program> {
+    let is_aligned = |op: &Op| op.call.takes_alignment() && op.call.operator().is_none();
+    let is_told = |op: &Op| rule_of_told(op).is_some();
+    if program.ops.iter().any(is_told) || !program.ops.iter().any(is_aligned) {
+        return None;
+    }
+    let mut plain = program.clone();
+    for op in plain.ops.iter_mut().filter(|op| is_aligned(op)) {
+        *op = Op::new(Call::Malloc, op.slot, op.b, 0);
+    }
+    Some(plain)
 }
 
 /// Makes a case of a finding.
@@ -131,7 +153,10 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         }
         hunt.until = until;
         hunt.spare(seat, &mut best)?;
+        hunt.until = hunt.at_least_once(seat, &best, until);
         hunt.spare_sizes(seat, &mut best)?;
+        hunt.spare_alignments(seat, &mut best)?;
+        hunt.until = until;
         hunt.confirm_hang(seat, &mut best, pinned)?;
         hunt.until = hunt.at_least_once(seat, &best, until);
         let telling = hunt.untell(seat, &mut best)?;
@@ -246,9 +271,10 @@ impl Hunt {
     }
 
     /// Until when to go on with what finds out which rule is broken: to see once more that a call hangs may have taken all the
-    /// time there was.
+    /// time there was, and what is laid to the block at hand must not be so for want of time to try another.
     fn at_least_once(&self, seat: &Seat<'_>, best: &Sighting, until: Instant) -> Instant {
-        match races::is_hang(&best.finding) {
+        let finding = &best.finding;
+        match races::is_hang(finding) || OF_THE_BLOCK.contains(&finding.rule) {
             true => until.max((Instant::now() + AGAIN).min(seat.budget().latest())),
             false => until,
         }
@@ -360,6 +386,14 @@ impl Hunt {
             self.accept(seat, best, ordinary)?;
         }
         Ok(())
+    }
+
+    /// What blocks of no particular alignment show as well is not about alignment.
+    fn spare_alignments(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
+        match unaligned(&best.program) {
+            Some(ordinary) => self.accept(seat, best, ordinary).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// What was slow for a candidate may have returned in the time that a call has: then only the program before it was
@@ -578,6 +612,21 @@ mod tests {
         let left = |op: &Op| op.call == Call::FreeSized && op.slot != NO_SLOT;
         assert!(!of_c.ops.iter().any(left) && of_c != plain);
         assert_eq!(untold(&plain, |_| true), None);
+    }
+
+    #[test]
+    fn a_plain_malloc_takes_the_place_of_each_aligned_one() {
+        let parse = |lines: &str| {
+            Program::parse(&format!("# allocspec trace 1\n{lines}")).expect("a program")
+        };
+        let aligned = parse(
+            "p0 = aligned_alloc 64 128\np1 = posix_memalign 4096 9\np2 = calloc 1 5\nfree p0",
+        );
+        let plain = parse("p0 = malloc 128\np1 = malloc 9\np2 = calloc 1 5\nfree p0");
+        assert_eq!(unaligned(&aligned), Some(plain.clone()));
+        assert_eq!(unaligned(&plain), None);
+        let told = parse("p0 = aligned_alloc 64 128\nfree_aligned_sized p0");
+        assert_eq!(unaligned(&told), None);
     }
 
     #[test]

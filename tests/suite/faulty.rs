@@ -69,6 +69,7 @@ faulty! {
     size_in_32_bits breaks "alloc-nonnull-usable" | "size-boundaries", Short;
     keeps_lock breaks "no-stale-success" | "call-returns" | "calloc-wrap", Short;
     aborts_without_memory breaks "oom-returns-null", Long;
+    aborts_if_kept breaks "call-returns" | "free-errno", Short;
 
     calloc_wraps breaks "calloc-wrap", Short;
     calloc_narrow breaks "calloc-no-false-wrap", Short;
@@ -173,4 +174,20 @@ fn a_fault_on_every_call_is_told_once() {
         .filter(|finding| finding["rule"] == "errno-never-zeroed")
         .count();
     assert!((1..=16).contains(&told), "{}", report.summary());
+}
+
+/// However little time there is to shrink, a free that dies for another reason is not laid to the block's alignment.
+#[test]
+fn a_free_that_dies_of_any_block_is_not_about_aligned_ones() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/aborts_if_kept") else {
+        return;
+    };
+    let others: String = (2..300)
+        .map(|slot| format!("p{slot} = malloc {}\n", slot * 1000))
+        .collect();
+    let lines = others + "p1 = aligned_alloc 64 1048576\nfail syscall any 1\nfree p1";
+    let report = room.replay(&library, &lines, &["--time", "300ms"]);
+    report.expect(&["call-returns"]);
+    assert_eq!(report.findings().len(), 1, "{}", report.summary());
 }
