@@ -6,6 +6,7 @@ use super::layout::{Layout, MAX_CLASSES, Nothing, assert_feasible};
 use super::pool::{PoolHeader, link, pool_of, prefetch, set_link};
 use super::radix::ArenaMap;
 use super::source::{ArenaSource, DefaultRaw, Mmap, Raw};
+use std::hint::select_unpredictable;
 use std::ptr;
 
 /// The largest size that anything is asked for (`PY_SSIZE_T_MAX`).
@@ -273,29 +274,20 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
             let next = link(block);
             (*pool).count += 1;
             (*pool).freeblock = next;
-            if next.is_null() {
-                self.pool_extend(pool, class);
-            } else {
-                // Its link is what the next request of this class would wait for.
-                prefetch(next);
+            // Whether it was the last one is hard to guess, so it is no branch. That there are others, which were never
+            // handed out, is easier: those come in a row.
+            let last = next.is_null();
+            let limit = select_unpredictable(last, (*pool).maxnextoffset, 0);
+            if (*pool).nextoffset <= limit
+                && PoolHeader::extend::<L>(pool, class, self.sources.faults)
+            {
+                return block;
             }
+            // A full pool leaves its list (`pymalloc_pool_extend`).
+            self.used[class] = select_unpredictable(last, (*pool).nextpool, pool);
+            // Its link is what the next request of this class would wait for.
+            prefetch(select_unpredictable(last, block, next));
             block
-        }
-    }
-
-    /// Sees to it that a pool in a class list has a free block (`pymalloc_pool_extend`).
-    ///
-    /// # Safety
-    ///
-    /// `pool` is the first of its class list, and its free list is empty.
-    #[inline]
-    unsafe fn pool_extend(&mut self, pool: *mut PoolHeader, class: usize) {
-        // SAFETY: the caller's promise; neighbours in the list are pools.
-        unsafe {
-            if PoolHeader::extend::<L>(pool, class, self.sources.faults) {
-                return;
-            }
-            self.used[class] = (*pool).nextpool;
         }
     }
 

@@ -123,11 +123,11 @@ impl PoolHeader {
         }
     }
 
-    /// Makes free the next block that was never handed out. Answers whether there was one.
+    /// Makes free the next block that was never handed out. Answers whether it did, which only a fault prevents.
     ///
     /// # Safety
     ///
-    /// `pool` is a pool in use whose free list is empty.
+    /// `pool` is a pool in use whose free list is empty, and has such a block.
     #[inline]
     pub unsafe fn extend<L: Layout>(
         pool: *mut PoolHeader,
@@ -137,8 +137,7 @@ impl PoolHeader {
         // SAFETY: up to `maxnextoffset` there is room for a block.
         unsafe {
             let offset = (*pool).nextoffset;
-            let lost = faults.planted(Fault::LastBlockLost) && offset == (*pool).maxnextoffset;
-            if offset > (*pool).maxnextoffset || lost {
+            if faults.planted(Fault::LastBlockLost) && offset == (*pool).maxnextoffset {
                 return false;
             }
             let size = stride::<L>(class, faults);
