@@ -1,6 +1,7 @@
 //! A whole check: from options to verdicts.
 
-use super::campaign::{self, Budget, Campaign, Outcome};
+use super::budget::Budget;
+use super::campaign::{self, Campaign, Outcome};
 use super::facts::facts;
 use super::followers::{
     drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company, merge_hangs,

@@ -1,12 +1,12 @@
 //! From a finding to a case: the smallest program that shows it, and the rule that it then proves broken.
 
 use super::CheckError;
-use super::campaign::{Seat, rules_for};
 use super::crowded;
 use super::kind::{Kind, is_damage, plain};
 use super::plan::Item;
 use super::process;
 use super::races;
+use super::seat::{Seat, rules_for};
 use super::supervisor::Run;
 use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{

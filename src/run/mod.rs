@@ -1,5 +1,6 @@
 //! Running programs against subjects, in processes that may die.
 
+mod budget;
 mod campaign;
 mod check;
 mod circumstances;
@@ -14,6 +15,7 @@ mod in_process;
 mod intercept;
 mod investigate;
 mod kind;
+mod known;
 mod launch;
 mod learn;
 mod library;
@@ -35,6 +37,7 @@ pub(crate) mod python;
 mod races;
 mod resolve;
 mod scope;
+mod seat;
 mod shared;
 mod strays;
 mod supervisor;

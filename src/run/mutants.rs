@@ -1,6 +1,7 @@
 //! The checker checked: every mutant must be found, by the check of its own rule and by no other.
 
-use super::campaign::{self, Budget, Campaign};
+use super::budget::Budget;
+use super::campaign::{self, Campaign};
 use super::followers::drop_followers;
 use super::learn::Learned;
 use super::plan::Plan;

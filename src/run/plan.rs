@@ -3,7 +3,7 @@
 //! Vectors and directed programs come first, the cheapest first: a rule is exercised early, however slow the subject
 //! is. Random programs come among them and fill the rest of the time; each depends on the seed and its number alone.
 
-use super::campaign::Budget;
+use super::budget::Budget;
 use super::phase::Phase;
 use super::process;
 use crate::program::{Call, Failing, Op, Program, Vocabulary, Which, directed, vectors};

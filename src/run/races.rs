@@ -5,10 +5,10 @@
 //! runs only: a program is then run again and again, and shrunk as long as it still shows.
 
 use super::CheckError;
-use super::campaign::Seat;
 use super::investigate::{self, Hunt, LEAST, PATIENCE, SHARE, Sighting};
 use super::kind::Kind;
 use super::plan::Item;
+use super::seat::Seat;
 use crate::program::{Call, Op, Program};
 use crate::shadow::{Case, Death, Evidence, Finding, Moment, Shown, attribute_threads};
 use crate::spec::RuleId;
