@@ -274,10 +274,12 @@ impl Hunt {
     /// time there was, and what is laid to the block at hand must not be so for want of time to try another.
     fn at_least_once(&self, seat: &Seat<'_>, best: &Sighting, until: Instant) -> Instant {
         let finding = &best.finding;
-        match races::is_hang(finding) || OF_THE_BLOCK.contains(&finding.rule) {
-            true => until.max((Instant::now() + AGAIN).min(seat.budget().latest())),
-            false => until,
+        if !races::is_hang(finding) && !OF_THE_BLOCK.contains(&finding.rule) {
+            return until;
         }
+        let now = Instant::now();
+        let while_there_is_time = (now + AGAIN).min(seat.budget().latest());
+        until.max(while_there_is_time).max(now + LEAST)
     }
 
     /// Whether a program is short enough to be looked at closely.
