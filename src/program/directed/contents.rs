@@ -14,6 +14,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     crowds(kit, out);
     mappings(out);
     trimmed(kit, out);
+    purged_late(out);
     very_many(kit, out);
     large_ones_freed(kit, out);
     calls_return(kit, out);
@@ -159,6 +160,33 @@ fn trimmed(kit: &Kit<'_>, out: &mut Vec<Program>) {
         program.ops.retain(|op| kit.has(op.call));
         out.push(program);
     }
+}
+
+/// What has been freed may be given back to the kernel a while later, unless it is in use again by then. How long a while
+/// is, a clock says or a number of calls.
+fn purged_late(out: &mut Vec<Program>) {
+    /// Each time all that is kept is verified: a tenth of a second in all, or more.
+    const WHILE: u64 = 5000;
+    let mut script = Script::new(RuleId::ContentStable);
+    let sizes = [200, 1500, 6000, 40_000, 300_000];
+    let mut kept = Vec::new();
+    for size in sizes {
+        let count = ((1 << 18) / size).max(3) as usize;
+        let slots = script.mallocs(count, size);
+        script.free_all(&slots);
+        kept.push(script.mallocs(count, size));
+    }
+    let start = script.here();
+    let block = script.malloc(24);
+    script.free(block);
+    script.sweep();
+    script.repeat_from(start, WHILE);
+    for (slots, size) in kept.iter().zip(sizes) {
+        script.free(slots[0]);
+        script.malloc(size);
+    }
+    script.sweep();
+    out.push(script.finish());
 }
 
 /// A hundred thousand blocks at once.
