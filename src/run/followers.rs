@@ -87,20 +87,17 @@ pub(super) fn drop_hangs(cases: &mut Vec<Case>, beside: &[Case]) -> Vec<(RuleId,
     dropped.map(|case| (case.finding.rule, rule)).collect()
 }
 
-/// What takes part in a hang that is laid to circumstances, or to bytes that are used beyond those asked for. Those of one kind
-/// may have one cause; `None` of what is neither.
-fn kind_of_circumstances(rule: RuleId) -> Option<u32> {
-    Some(match rule {
-        RuleId::ForkSt | RuleId::ForkMtChild | RuleId::ForkMtParent => 1,
-        RuleId::SignalInterrupt | RuleId::VforkSpawn => 2,
-        RuleId::ClosedDescriptors | RuleId::NoProc => 3,
-        RuleId::AtexitUse | RuleId::CtorUse => 4,
-        RuleId::StackSmall => 5,
-        RuleId::NotCancellationPoint => 6,
-        RuleId::UsableWritable => 7,
-        _ => return None,
-    })
-}
+/// Rules about circumstances, or about bytes that are used beyond those asked for. Hangs that are laid to one kind may have one
+/// cause.
+const KINDS: [&[RuleId]; 7] = [
+    &[RuleId::ForkSt, RuleId::ForkMtChild, RuleId::ForkMtParent],
+    &[RuleId::SignalInterrupt, RuleId::VforkSpawn],
+    &[RuleId::ClosedDescriptors, RuleId::NoProc],
+    &[RuleId::AtexitUse, RuleId::CtorUse],
+    &[RuleId::StackSmall],
+    &[RuleId::NotCancellationPoint],
+    &[RuleId::UsableWritable],
+];
 
 /// Lays a hang in one call that was laid to circumstances of several kinds to none of them: where blocks lie decides whether
 /// such a call returns, and any change moves them. One case stays, as one of a call that does not return. Answers with the
@@ -111,10 +108,13 @@ pub(super) fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
             return None;
         };
         let is_it = moment == Moment::Call && is_hang(&case.finding);
-        let kind = kind_of_circumstances(case.finding.rule).filter(|_| is_it)?;
+        let kind = KINDS
+            .iter()
+            .position(|kind| kind.contains(&case.finding.rule));
+        let kind = kind.filter(|_| is_it)?;
         Some((plain(case.op()?.call), kind))
     };
-    let hangs: Vec<(Call, u32)> = cases.iter().filter_map(hang).collect();
+    let hangs: Vec<(Call, usize)> = cases.iter().filter_map(hang).collect();
     let differ = |case: &Case| {
         let own = hang(case);
         own.is_some_and(|(call, kind)| hangs.iter().any(|it| it.0 == call && it.1 != kind))
