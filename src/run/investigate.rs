@@ -5,9 +5,10 @@ use super::crowded;
 use super::kind::{Kind, is_damage, plain};
 use super::plan::Item;
 use super::process;
+use super::protocol::Ended;
 use super::races;
 use super::seat::{Seat, rules_for};
-use super::supervisor::Run;
+use super::supervisor::{End, Run};
 use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
@@ -273,13 +274,13 @@ impl Hunt {
     /// Until when to go on with what finds out which rule is broken: to see once more that a call hangs may have taken all the
     /// time there was, and what is laid to the block at hand must not be so for want of time to try another.
     fn at_least_once(&self, seat: &Seat<'_>, best: &Sighting, until: Instant) -> Instant {
-        let finding = &best.finding;
-        if !races::is_hang(finding) && !OF_THE_BLOCK.contains(&finding.rule) {
-            return until;
-        }
         let now = Instant::now();
         let while_there_is_time = (now + AGAIN).min(seat.budget().latest());
-        until.max(while_there_is_time).max(now + LEAST)
+        match OF_THE_BLOCK.contains(&best.finding.rule) {
+            true => until.max(while_there_is_time).max(now + LEAST),
+            false if races::is_hang(&best.finding) => until.max(while_there_is_time),
+            false => until,
+        }
     }
 
     /// Whether a program is short enough to be looked at closely.
@@ -520,15 +521,16 @@ impl Hunt {
         // What is wrong with an over-aligned block, or with one that was resized, has rules of its own.
         let plain = |op: &Op| !op.call.takes_alignment() && !op.call.reallocates();
         let general = rule == RuleId::CallReturns && best.program.ops.iter().all(plain);
+        // Of what was stopped before its end it is not known.
         let dies = |hunt: &Hunt, seat: &mut Seat<'_>, program: &Program, stores: bool| {
-            let (found, _) = hunt.attempt(seat, program, stores, hunt.patience)?;
-            Ok::<bool, CheckError>(
-                found.is_some_and(|found| matches!(found.evidence, Evidence::Died { .. })),
-            )
+            let (found, run) = hunt.attempt(seat, program, stores, hunt.patience)?;
+            let died = found.is_some_and(|it| matches!(it.evidence, Evidence::Died { .. }));
+            let stopped = matches!(run.end, End::Told(Ended::OutOfTime));
+            Ok::<_, CheckError>((!stopped).then_some(died))
         };
         if rules.contains(RuleId::NoStaleSuccess)
             && let Some(restored) = restored(&best.program, best.finding.op_index)
-            && dies(self, seat, &restored, true)?
+            && dies(self, seat, &restored, true)? == Some(true)
         {
             // Memory was short, but that it still is does not matter.
             return Ok(RuleId::NoStaleSuccess);
@@ -540,7 +542,7 @@ impl Hunt {
             if best.op_is(Call::Malloc) {
                 later.ops.insert(0, Op::new(Call::Calloc, slot + 1, 1, 16));
             }
-            if !dies(self, seat, &later, true)? {
+            if dies(self, seat, &later, true)? == Some(false) {
                 return Ok(RuleId::FirstCallAny);
             }
         }
@@ -559,7 +561,7 @@ impl Hunt {
         }
         if general
             && rules.contains(RuleId::MetadataInviolate)
-            && !dies(self, seat, &best.program, false)?
+            && dies(self, seat, &best.program, false)? == Some(false)
         {
             return Ok(RuleId::MetadataInviolate);
         }
