@@ -119,24 +119,32 @@ impl Program {
                 op.expect = Expect::Any;
             }
         }
-        let alone = |op: &Op| !op.call.switches() && op.call != Call::Schedule;
-        program.ops.retain(alone);
-        // A repetition over sections reaches back less far now.
-        if program.makes(Call::Repeat) {
-            let mut kept = 0;
-            for (index, op) in self.ops.iter().enumerate() {
-                if !alone(op) {
-                    continue;
-                }
-                if op.call == Call::Repeat {
-                    let block = &self.ops[index.saturating_sub(op.b as usize)..index];
-                    program.ops[kept].b = block.iter().filter(|op| alone(op)).count() as u64;
-                }
-                kept += 1;
-            }
-        }
-        program.legalise();
+        program.retain(|op| !op.call.switches() && op.call != Call::Schedule);
         program
+    }
+
+    /// The same operations, what destructors of thread-specific data do being done by the threads themselves; `None` if there
+    /// are no such destructors.
+    pub fn without_destructors(&self) -> Option<Program> {
+        self.makes(Call::AtExit).then(|| {
+            let mut program = self.clone();
+            program.retain(|op| op.call != Call::AtExit);
+            program
+        })
+    }
+
+    /// Keeps some of what says whose the operations are. A repetition that lost some of what it covers reaches back less far.
+    fn retain(&mut self, is_kept: impl Fn(&Op) -> bool) {
+        let all = std::mem::take(&mut self.ops);
+        for (index, op) in all.iter().enumerate().filter(|(_, op)| is_kept(op)) {
+            let mut op = *op;
+            if op.call == Call::Repeat {
+                let covered = &all[index.saturating_sub(op.b as usize)..index];
+                op.b = covered.iter().filter(|op| is_kept(op)).count() as u64;
+            }
+            self.ops.push(op);
+        }
+        self.legalise();
     }
 
     /// The same threads, one operation at a time, in the order of the list.
@@ -547,6 +555,17 @@ mod tests {
         let alone = program("p0 = malloc 1\nfree p0\nrepeat 5 x 2\np1 = malloc 2");
         assert_eq!(threaded.without_threads(), alone);
         assert_eq!((threaded.threads(), alone.threads()), (1, 0));
+    }
+
+    #[test]
+    fn without_destructors_the_threads_do_it_themselves() {
+        let ending = program(
+            "thread 1\np0 = malloc 1\nat exit\nfree p0\nat exit\np1 = malloc 2\nfree p1\njoin\nrepeat 5 x 8",
+        );
+        let plain =
+            program("thread 1\np0 = malloc 1\nfree p0\np1 = malloc 2\nfree p1\njoin\nrepeat 5 x 6");
+        assert_eq!(ending.without_destructors(), Some(plain.clone()));
+        assert_eq!(plain.without_destructors(), None);
     }
 
     #[test]

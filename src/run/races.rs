@@ -97,6 +97,10 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
             return Ok(case);
         }
         hunt.until = until.max(Instant::now() + LEAST / 2);
+        // What threads show while they are at work is not about their end. Shrinking may have had no time to find out.
+        if let Some(plain) = best.program.without_destructors() {
+            hunt.accept(seat, &mut best, plain)?;
+        }
         let latest = hunt.until.max(budget.latest());
         shown = hunt.count(seat, &best.program, RUNS, latest)?;
         if shown.times == 0 {
