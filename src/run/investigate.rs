@@ -9,7 +9,7 @@ use super::protocol::Ended;
 use super::races;
 use super::seat::{Seat, rules_for};
 use super::supervisor::{End, Run};
-use crate::program::{Call, NO_SLOT, Op, Program, Reducer};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
     rule_of_told,
@@ -272,13 +272,16 @@ impl Hunt {
     }
 
     /// Until when to go on with what finds out which rule is broken: to see once more that a call hangs may have taken all the
-    /// time there was, and what is laid to the block at hand must not be so for want of time to try another.
+    /// time there was, and what is laid to the block at hand, or to circumstances, must not be so for want of time to try
+    /// without.
     fn at_least_once(&self, seat: &Seat<'_>, best: &Sighting, until: Instant) -> Instant {
+        let rule = best.finding.rule;
+        let laid = OF_THE_BLOCK.contains(&rule) || Condition::RULES.contains(&rule);
         let now = Instant::now();
         let while_there_is_time = (now + AGAIN).min(seat.budget().latest());
-        match OF_THE_BLOCK.contains(&best.finding.rule) {
-            true => until.max(while_there_is_time).max(now + LEAST),
-            false if races::is_hang(&best.finding) => until.max(while_there_is_time),
+        match races::is_hang(&best.finding) {
+            true => until.max(while_there_is_time),
+            false if laid => until.max(while_there_is_time).max(now + LEAST),
             false => until,
         }
     }
