@@ -162,6 +162,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         hunt.until = hunt.at_least_once(seat, &best, until);
         let telling = hunt.untell(seat, &mut best)?;
         best.finding.rule = hunt.attribute(seat, &best, &telling)?;
+        reproduced = hunt.is_told_apart(seat, &best)?;
     }
     Ok(best.into_case(item, reproduced, None))
 }
@@ -400,6 +401,20 @@ impl Hunt {
             Some(ordinary) => self.accept(seat, best, ordinary).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Whether it is sure that a block can be had without the circumstances that its lack is laid to; true of all else.
+    fn is_told_apart(&self, seat: &mut Seat<'_>, best: &Sighting) -> Result<bool, CheckError> {
+        let mut plain = best.program.clone();
+        let is_circumstance = |op: &Op| matches!(op.call, Call::Under | Call::Fork);
+        plain.ops.retain(|op| !is_circumstance(op));
+        plain.legalise();
+        let laid = Condition::RULES.contains(&best.finding.rule) && plain != best.program;
+        if !laid || !matches!(best.finding.evidence, Evidence::UnexpectedNull) {
+            return Ok(true);
+        }
+        let (_, run) = self.attempt(seat, &plain, true, self.patience)?;
+        Ok(matches!(run.end, End::Told(Ended::Finished)))
     }
 
     /// What was slow for a candidate may have returned in the time that a call has: then only the program before it was

@@ -4,7 +4,7 @@ use super::followers::is_as_without;
 use super::kind::cause;
 use super::protocol::Ended;
 use super::supervisor::{End, Run};
-use crate::program::{Call, Program};
+use crate::program::{Call, Condition, Program};
 use crate::shadow::{
     Case, Death, Evidence, Moment, Muted, is_about_threads, is_killed, provisional,
 };
@@ -24,7 +24,7 @@ pub(super) struct Known {
     pub cases: Vec<(usize, Case)>,
     /// What broke rules that nobody asked about.
     pub beside: Vec<Case>,
-    /// Runs that something outside had a hand in, see [`is_disturbed`].
+    /// Runs that something outside had a hand in, or may have: see [`is_disturbed`] and [`is_open`].
     pub disturbed: u64,
 }
 
@@ -116,7 +116,7 @@ impl Known {
     /// out to be another rule's, the rule it looked like may still be broken by itself.
     /// Rules that are not among those `asked` about go beside.
     pub fn keep(&mut self, index: usize, case: Case, raw: (RuleId, Call), asked: &RuleSet) {
-        if is_disturbed(&case) {
+        if is_disturbed(&case) || is_open(&case) {
             self.disturbed += 1;
             self.unmute(raw.0, raw.1);
             return;
@@ -166,6 +166,13 @@ fn is_disturbed(case: &Case) -> bool {
     !case.reproduced && (is_killed(death) || stood_still)
 }
 
+/// Whether it is not sure that a block can be had without the circumstances that its lack was laid to.
+fn is_open(case: &Case) -> bool {
+    !case.reproduced
+        && Condition::RULES.contains(&case.finding.rule)
+        && matches!(case.finding.evidence, Evidence::UnexpectedNull)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,5 +216,40 @@ mod tests {
         assert!(!is(hang, Moment::Call, false, call), "in the subject");
         assert!(!is(hang, Moment::Idle, false, thread), "one of them is");
         assert!(!is(signal(libc::SIGSEGV), Moment::Verify, false, call));
+    }
+
+    #[test]
+    fn a_lack_that_was_not_told_apart_is_not_laid_to_circumstances() {
+        let is = |rule, evidence, reproduced| {
+            is_open(&Case {
+                finding: Finding {
+                    rule,
+                    op_index: 0,
+                    evidence,
+                },
+                program: Program {
+                    rule: None,
+                    ops: vec![Op::new(Call::Malloc, 0, 100, 0)],
+                },
+                outcomes: Vec::new(),
+                live: Vec::new(),
+                phase: String::new(),
+                reproduced,
+                shown: None,
+            })
+        };
+        let lack = || Evidence::UnexpectedNull;
+        assert!(is(RuleId::StackSmall, lack(), false));
+        assert!(!is(RuleId::StackSmall, lack(), true), "it was");
+        assert!(
+            !is(RuleId::OomRecovers, lack(), false),
+            "it is not laid to any"
+        );
+        let death = Evidence::Died {
+            death: Death::Exit { status: 1 },
+            moment: Moment::Call,
+            said: String::new(),
+        };
+        assert!(!is(RuleId::StackSmall, death, false));
     }
 }
