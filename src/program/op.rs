@@ -190,6 +190,11 @@ impl Call {
         (self as u8) < Call::Sweep as u8
     }
 
+    /// Whether what comes after is done under other circumstances, or in a child.
+    pub const fn is_circumstance(self) -> bool {
+        matches!(self, Call::Under | Call::Fork)
+    }
+
     /// The call of this number.
     pub fn from_u8(value: u8) -> Option<Call> {
         Self::ALL.get(usize::from(value)).copied()

@@ -198,6 +198,15 @@ impl Program {
         program
     }
 
+    /// The program under no circumstances, nothing of it in a child.
+    #[must_use]
+    pub fn without_circumstances(&self) -> Program {
+        let mut program = self.clone();
+        program.ops.retain(|op| !op.call.is_circumstance());
+        program.legalise();
+        program
+    }
+
     /// The program with at most so many at work beside it.
     #[must_use]
     pub fn with_others(&self, most: u64) -> Program {
@@ -289,6 +298,15 @@ mod tests {
         ] {
             assert_eq!(Under::parse(&mut wrong.split(' ')), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn without_circumstances_a_child_is_no_child() {
+        let parse = |lines: &str| Program::parse(&format!("# allocspec trace 1\n{lines}")).unwrap();
+        let program = parse("under threads 4\np0 = malloc 1\nfork\nfree p0\nwait\np1 = malloc 2");
+        let plain = parse("p0 = malloc 1\nfree p0\np1 = malloc 2");
+        assert_eq!(program.without_circumstances(), plain);
+        assert_eq!(plain.without_circumstances(), plain);
     }
 
     fn blamed(lines: &str) -> Vec<Option<RuleId>> {

@@ -268,7 +268,7 @@ impl<L: Layout, R: Raw, A: ArenaSource, F: Faults> Pymalloc<L, R, A, F> {
         if pool.is_null() {
             return ptr::null_mut();
         }
-        // SAFETY: a pool in a class list has a free block.
+        // SAFETY: a pool in a class list has a free block, and up to the limit room for one that was never handed out.
         unsafe {
             let block = (*pool).freeblock;
             let next = link(block);

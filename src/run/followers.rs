@@ -162,7 +162,7 @@ fn harms_or_dies(case: &Case) -> bool {
 
 /// Whether no block can be had without the circumstances either that it was laid to at first.
 pub(super) fn is_as_without(laid_to: RuleId, case: &Case) -> bool {
-    let is_circumstance = |op: &Op| matches!(op.call, Call::Under | Call::Fork);
+    let is_circumstance = |op: &Op| op.call.is_circumstance();
     Condition::RULES.contains(&laid_to)
         && matches!(case.finding.evidence, Evidence::UnexpectedNull)
         && !case.program.ops.iter().any(is_circumstance)

@@ -2,7 +2,7 @@
 
 use super::CheckError;
 use super::crowded;
-use super::kind::{Kind, is_damage, plain};
+use super::kind::{Kind, is_damage};
 use super::plan::Item;
 use super::process;
 use super::protocol::Ended;
@@ -12,7 +12,6 @@ use super::supervisor::{End, Run};
 use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
-    rule_of_told,
 };
 use crate::spec::RuleId;
 use std::time::{Duration, Instant};
@@ -32,10 +31,8 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(400);
 const AMONG_THREADS: u32 = 20;
 /// Bytes that a candidate may always ask for; with more, only if the program before it did: clearing them takes time.
 const HEAVY: u64 = 256 << 20;
-/// Sizes of a program that are tried one by one for more ordinary ones.
-const MOST_SPARED: usize = 8;
 /// Bytes from which on a request is sure to fail at once.
-const REAL: u64 = 64 << 40;
+pub(super) const REAL: u64 = 64 << 40;
 /// Rules that a finding is laid to because of what block it shows with.
 const OF_THE_BLOCK: [RuleId; 4] = [
     RuleId::StartAddress,
@@ -45,34 +42,6 @@ const OF_THE_BLOCK: [RuleId; 4] = [
 ];
 /// Programs of more operations than this are looked at closely only once they have shrunk.
 const CLOSE: u64 = 10_000;
-
-/// The program with plain frees in the place of those that are told the size and that these rules are about; `None` if it
-/// has none.
-pub(super) fn untold(program: &Program, is_meant: impl Fn(RuleId) -> bool) -> Option<Program> {
-    let told = |op: &Op| rule_of_told(op).is_some_and(&is_meant);
-    program.ops.iter().any(told).then(|| {
-        let mut plain_one = program.clone();
-        for op in plain_one.ops.iter_mut().filter(|op| told(op)) {
-            *op = Op::new(plain(op.call), op.slot, 0, 0);
-        }
-        plain_one
-    })
-}
-
-/// The program with plain mallocs in the place of C's aligned ones; `None` if it has none, or frees that are told the
-/// alignment.
-fn unaligned(program: &Program) -> Option<Program> {
-    let is_aligned = |op: &Op| op.call.takes_alignment() && op.call.operator().is_none();
-    let is_told = |op: &Op| rule_of_told(op).is_some();
-    if program.ops.iter().any(is_told) || !program.ops.iter().any(is_aligned) {
-        return None;
-    }
-    let mut plain = program.clone();
-    for op in plain.ops.iter_mut().filter(|op| is_aligned(op)) {
-        *op = Op::new(Call::Malloc, op.slot, op.b, 0);
-    }
-    Some(plain)
-}
 
 /// Makes a case of a finding.
 ///
@@ -292,24 +261,6 @@ impl Hunt {
         program.steps() <= self.close
     }
 
-    /// What grows as well in one thread, or if blocks stay where they were made, or if one thing happens after another, is
-    /// about nothing else. Which rule is broken depends on it, so it is not left to chance whether there is time, nor to what
-    /// the smallest program looks like.
-    fn part_threads(&mut self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        let plainer: [fn(&Program) -> Option<Program>; 3] = [
-            |program| Some(program.without_threads().without_others()),
-            Program::without_handing_over,
-            |program| program.has_threads().then(|| program.in_order()),
-        ];
-        for plainer in plainer {
-            if let Some(program) = plainer(&best.program).filter(|it| *it != best.program) {
-                self.accept(seat, best, program)?;
-            }
-        }
-        self.kind = Kind::Growth(Some(best.finding.rule));
-        Ok(())
-    }
-
     /// Takes smaller programs as long as they give the same finding.
     pub(super) fn shrink(
         &self,
@@ -365,58 +316,6 @@ impl Hunt {
         }
     }
 
-    /// Sizes of 0 are the simplest there are, and sizes that nobody can have the most striking, but what ordinary sizes
-    /// show as well is about neither.
-    fn spare_sizes(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        let deadly = matches!(self.kind, Kind::Death(_));
-        let is_special = |op: &Op| match op.size() {
-            Some(size) => size == 0 || (deadly && size > REAL),
-            None => deadly,
-        };
-        let makes = |op: &Op| op.call.allocates() || op.call.reallocates();
-        let special: Vec<usize> = (0..best.program.ops.len())
-            .filter(|&index| {
-                makes(&best.program.ops[index]) && is_special(&best.program.ops[index])
-            })
-            .take(MOST_SPARED)
-            .collect();
-        for index in special {
-            let mut ordinary = best.program.clone();
-            let op = &mut ordinary.ops[index];
-            match op.call {
-                call if call.takes_count() => (op.a, op.b) = (1, 16),
-                // Not every document defines a size that is no multiple of the alignment.
-                Call::AlignedAlloc => op.b = 16_u64.next_multiple_of(op.a.max(1)),
-                call if call.takes_alignment() => op.b = 16,
-                _ => op.a = 16,
-            }
-            self.accept(seat, best, ordinary)?;
-        }
-        Ok(())
-    }
-
-    /// What blocks of no particular alignment show as well is not about alignment.
-    fn spare_alignments(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        match unaligned(&best.program) {
-            Some(ordinary) => self.accept(seat, best, ordinary).map(drop),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether it is sure that a block can be had without the circumstances that its lack is laid to; true of all else.
-    fn is_told_apart(&self, seat: &mut Seat<'_>, best: &Sighting) -> Result<bool, CheckError> {
-        let mut plain = best.program.clone();
-        let is_circumstance = |op: &Op| matches!(op.call, Call::Under | Call::Fork);
-        plain.ops.retain(|op| !is_circumstance(op));
-        plain.legalise();
-        let laid = Condition::RULES.contains(&best.finding.rule) && plain != best.program;
-        if !laid || !matches!(best.finding.evidence, Evidence::UnexpectedNull) {
-            return Ok(true);
-        }
-        let (_, run) = self.attempt(seat, &plain, true, self.patience)?;
-        Ok(matches!(run.end, End::Told(Ended::Finished)))
-    }
-
     /// What was slow for a candidate may have returned in the time that a call has: then only the program before it was
     /// shrunk is known to hang.
     fn confirm_hang(
@@ -431,26 +330,6 @@ impl Hunt {
         let (found, _) = self.attempt(seat, &best.program, true, seat.patience())?;
         if !found.is_some_and(|found| self.kind.is_it(&found, &best.program)) {
             *best = pinned;
-        }
-        Ok(())
-    }
-
-    /// What a program shows without using more of its blocks than it asked for is not about usable sizes, and what it
-    /// shows without a limit is not about scarce memory.
-    fn spare(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<(), CheckError> {
-        for unneeded in [
-            Call::Stretch,
-            Call::Limit,
-            Call::FailSyscall,
-            Call::Under,
-            Call::Fork,
-        ] {
-            let mut plain = best.program.clone();
-            plain.ops.retain(|op| op.call != unneeded);
-            if plain != best.program {
-                plain.legalise();
-                self.accept(seat, best, plain)?;
-            }
         }
         Ok(())
     }
@@ -502,18 +381,6 @@ impl Hunt {
         };
         let finding = seat.finding(program, &run)?;
         Ok((finding, run))
-    }
-
-    /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
-    /// Answers with the program that tells what is about them: without time to try, only harm is.
-    fn untell(&self, seat: &mut Seat<'_>, best: &mut Sighting) -> Result<Program, CheckError> {
-        if let Some(plain) = untold(&best.program, |_| true) {
-            if Instant::now() >= self.until && !best.finding.evidence.is_harm() {
-                return Ok(plain);
-            }
-            self.accept(seat, best, plain)?;
-        }
-        Ok(best.program.clone())
     }
 
     /// The rule that the shrunk program proves broken, of which `telling` is what is sure to matter.
@@ -605,51 +472,6 @@ fn restored(program: &Program, index: usize) -> Option<Program> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_plain_free_takes_the_place_of_each_that_is_told_the_size() {
-        let program = |calls: &[(Call, u32)]| Program {
-            rule: None,
-            ops: calls
-                .iter()
-                .map(|&(call, slot)| Op::new(call, slot, 0, 0))
-                .collect(),
-        };
-        let told = program(&[
-            (Call::FreeSized, 0),
-            (Call::FreeAlignedSized, 1),
-            (Call::DeleteArraySizedAligned, 2),
-            (Call::DeleteNothrow, 3),
-            (Call::DeleteSized, NO_SLOT),
-        ]);
-        let plain = program(&[
-            (Call::Free, 0),
-            (Call::Free, 1),
-            (Call::DeleteArrayAligned, 2),
-            (Call::DeleteNothrow, 3),
-            (Call::DeleteSized, NO_SLOT),
-        ]);
-        assert_eq!(untold(&told, |_| true), Some(plain.clone()));
-        let of_c = untold(&told, |rule| rule == RuleId::FreeSizedEquiv).expect("one of them");
-        let left = |op: &Op| op.call == Call::FreeSized && op.slot != NO_SLOT;
-        assert!(!of_c.ops.iter().any(left) && of_c != plain);
-        assert_eq!(untold(&plain, |_| true), None);
-    }
-
-    #[test]
-    fn a_plain_malloc_takes_the_place_of_each_aligned_one() {
-        let parse = |lines: &str| {
-            Program::parse(&format!("# allocspec trace 1\n{lines}")).expect("a program")
-        };
-        let aligned = parse(
-            "p0 = aligned_alloc 64 128\np1 = posix_memalign 4096 9\np2 = calloc 1 5\nfree p0",
-        );
-        let plain = parse("p0 = malloc 128\np1 = malloc 9\np2 = calloc 1 5\nfree p0");
-        assert_eq!(unaligned(&aligned), Some(plain.clone()));
-        assert_eq!(unaligned(&plain), None);
-        let told = parse("p0 = aligned_alloc 64 128\nfree_aligned_sized p0");
-        assert_eq!(unaligned(&told), None);
-    }
 
     #[test]
     fn a_loop_that_needed_few_of_its_turns_has_fewer() {

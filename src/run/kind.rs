@@ -205,6 +205,11 @@ pub(super) fn is_damage(finding: &Finding) -> bool {
     matches!(finding.evidence, Evidence::Contents { .. })
 }
 
+/// Whether it is the lack of a block, and laid to circumstances.
+pub(super) fn is_lack_under_circumstances(finding: &Finding) -> bool {
+    Condition::RULES.contains(&finding.rule) && matches!(finding.evidence, Evidence::UnexpectedNull)
+}
+
 /// What tells two findings of one rule apart: for rules about arguments and errors the entry point, each having a path
 /// of its own to fail on; for all others nothing.
 pub(super) fn cause(rule: RuleId, call: Option<Call>) -> Call {

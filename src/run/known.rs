@@ -1,10 +1,10 @@
 //! What a check has found so far, and what need not be found again.
 
 use super::followers::is_as_without;
-use super::kind::cause;
+use super::kind::{cause, is_lack_under_circumstances};
 use super::protocol::Ended;
 use super::supervisor::{End, Run};
-use crate::program::{Call, Condition, Program};
+use crate::program::{Call, Program};
 use crate::shadow::{
     Case, Death, Evidence, Moment, Muted, is_about_threads, is_killed, provisional,
 };
@@ -168,9 +168,7 @@ fn is_disturbed(case: &Case) -> bool {
 
 /// Whether it is not sure that a block can be had without the circumstances that its lack was laid to.
 fn is_open(case: &Case) -> bool {
-    !case.reproduced
-        && Condition::RULES.contains(&case.finding.rule)
-        && matches!(case.finding.evidence, Evidence::UnexpectedNull)
+    !case.reproduced && is_lack_under_circumstances(&case.finding)
 }
 
 #[cfg(test)]

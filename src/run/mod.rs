@@ -39,6 +39,7 @@ mod resolve;
 mod scope;
 mod seat;
 mod shared;
+mod spare;
 mod strays;
 mod supervisor;
 mod threads;

@@ -3,11 +3,12 @@
 use super::CheckError;
 use super::budget::Budget;
 use super::campaign::{Campaign, refused};
-use super::investigate::{self, untold};
+use super::investigate;
 use super::kind::{cause, harms};
 use super::launch;
 use super::plan::Item;
 use super::protocol::Ended;
+use super::spare::untold;
 use super::supervisor::{End, Run, Worker};
 use crate::program::{Condition, Program};
 use crate::shadow::{Conduct, Death, Evidence, Finding, Muted, attribute_death, provisional};
