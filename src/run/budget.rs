@@ -1,6 +1,6 @@
 //! What a check may take: wall time, operations and workers.
 
-use super::process;
+use crate::run::process;
 use std::time::{Duration, Instant};
 
 /// What a campaign may take.

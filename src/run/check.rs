@@ -1,22 +1,22 @@
 //! A whole check: from options to verdicts.
 
-use super::budget::Budget;
-use super::campaign::{self, Campaign, Outcome};
-use super::facts::facts;
-use super::followers::{
+use crate::program::{Program, Vocabulary};
+use crate::run::budget::Budget;
+use crate::run::campaign::RUNS;
+use crate::run::campaign::followers::{
     drop_climbs, drop_followers, drop_hangs, drop_races, is_about_company, merge_hangs,
 };
-use super::launch::{self, Launched};
-use super::learn::Learned;
-use super::misuse;
-use super::obstacles::{is_about_libraries, obstacle, refused, seen};
-use super::plan::{Item, Plan, is_fresh};
-use super::races::RUNS;
-use super::scope::{chosen_rules, profile, vocabulary};
-use super::verdict::{CheckResult, Conformance, Failures, RuleResult, Verdict};
-use super::whole::library_cases;
-use super::{CheckError, CheckOptions, Progress, SubjectSpec};
-use crate::program::{Program, Vocabulary};
+use crate::run::campaign::{self, Campaign, Outcome};
+use crate::run::facts::facts;
+use crate::run::learn::Learned;
+use crate::run::misuse;
+use crate::run::obstacles::{is_about_libraries, obstacle, refused, seen};
+use crate::run::plan::{Item, Plan, is_fresh};
+use crate::run::scope::{chosen_rules, profile, vocabulary};
+use crate::run::supervisor::launch::{self, Launched};
+use crate::run::verdict::{CheckResult, Conformance, Failures, RuleResult, Verdict};
+use crate::run::whole::library_cases;
+use crate::run::{CheckError, CheckOptions, Progress, SubjectSpec};
 use crate::shadow::{Case, Choice, Interception};
 use crate::spec::{Catalogue, Level, Profile, RuleId, RuleSet};
 use std::time::{Duration, Instant};

@@ -3,13 +3,14 @@
 //! For a fuzzer, which wants tens of thousands of programs a second and catches a death itself. A subject that ruins
 //! the process ruins the harness: what is to survive that goes to a worker.
 
-use super::launch::{self, Located};
-use super::learn::Learned;
-use super::protocol::Found;
-use super::scope::{chosen_rules, profile, vocabulary};
-use super::{CheckError, CheckOptions, Ending, Executor, Names, SubjectSpec, resolve};
 use crate::program::{Program, Vocabulary};
 use crate::pymalloc::Geometry;
+use crate::run::learn::Learned;
+use crate::run::protocol::Found;
+use crate::run::scope::{chosen_rules, profile, vocabulary};
+use crate::run::supervisor::launch::{self, Located};
+use crate::run::worker::resolve;
+use crate::run::{CheckError, CheckOptions, Ending, Executor, Names, SubjectSpec};
 use crate::shadow::{Case, Conduct, Finding, Ledger, LiveBlock, Muted, Shadow};
 use crate::spec::{Level, Profile, RuleSet};
 use crate::subject::{Native, Subject};

@@ -1,7 +1,7 @@
 //! Where a subject's size classes end: most mistakes of size live within a byte of such a place.
 
-use super::process;
 use crate::program::Call;
+use crate::run::process;
 use crate::subject::Subject;
 use serde::{Deserialize, Serialize};
 

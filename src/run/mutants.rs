@@ -1,12 +1,13 @@
 //! The checker checked: every mutant must be found, by the check of its own rule and by no other.
 
-use super::budget::Budget;
-use super::campaign::{self, Campaign};
-use super::followers::drop_followers;
-use super::learn::Learned;
-use super::plan::Plan;
-use super::scope::{chosen_vocabulary, usual_profile};
-use super::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec, launch};
+use crate::run::budget::Budget;
+use crate::run::campaign::followers::drop_followers;
+use crate::run::campaign::{self, Campaign};
+use crate::run::learn::Learned;
+use crate::run::plan::Plan;
+use crate::run::scope::{chosen_vocabulary, usual_profile};
+use crate::run::supervisor::launch;
+use crate::run::{CheckError, MutantOptions, MutantRow, MutantVerdict, SubjectSpec};
 use crate::shadow::Case;
 use crate::spec::{Catalogue, RuleId};
 use crate::subject::mutants::Mutant;

@@ -1,9 +1,9 @@
 //! Why a rule cannot be put to the test on a subject, or here.
 
-use super::launch::Kin;
-use super::scope::provides;
-use super::verdict::SubjectInfo;
 use crate::program::{Call, Operator};
+use crate::run::scope::provides;
+use crate::run::supervisor::launch::Kin;
+use crate::run::verdict::SubjectInfo;
 use crate::shadow::{Choice, Ledger, is_about_threads};
 use crate::spec::{Catalogue, Profile, Rule, RuleId, RuleSet};
 

@@ -1,7 +1,7 @@
 //! What a check is asked to do, what it tells on the way, and why it may not happen at all.
 
-use super::phase::Phase;
 use crate::pymalloc::{Domain, Edition};
+use crate::run::phase::Phase;
 use crate::spec::RuleId;
 use crate::subject::Native;
 use std::path::PathBuf;

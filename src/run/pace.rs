@@ -1,7 +1,9 @@
 //! How fast programs are run, each in a fresh process as the shrinker and the sweeps run them.
 
-use super::{CheckError, SubjectSpec, launch, process};
 use crate::program::Program;
+use crate::run::process;
+use crate::run::supervisor::launch;
+use crate::run::{CheckError, SubjectSpec};
 use crate::shadow::{Conduct, Ledger, Muted};
 use crate::spec::RuleSet;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! What a supervisor and a worker say to each other.
 
-use super::Ending;
-use super::misuse::Scene;
 use crate::pymalloc::Edition;
+use crate::run::Ending;
+use crate::run::misuse::Scene;
 use crate::shadow::{Conduct, Finding, LiveBlock, Muted, Outcome};
 use crate::spec::{RuleId, RuleSet};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! What is asked of a subject: its profile, the rules of that, and what programs may say.
 
-use super::launch::Kin;
-use super::learn::Learned;
-use super::verdict::{Provider, SubjectInfo};
-use super::{CheckError, CheckOptions};
 use crate::program::{Call, Vocabulary};
 use crate::pymalloc::Edition;
+use crate::run::learn::Learned;
+use crate::run::supervisor::launch::Kin;
+use crate::run::verdict::{Provider, SubjectInfo};
+use crate::run::{CheckError, CheckOptions};
 use crate::spec::{Catalogue, EdgeCase, Profile, RuleSet};
 
 /// The profile of a C library's allocator.

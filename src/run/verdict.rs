@@ -1,6 +1,6 @@
 //! What a check comes to: a verdict for every rule, facts, and cases.
 
-use super::phase::PhaseShare;
+use crate::run::phase::PhaseShare;
 use crate::shadow::Case;
 use crate::spec::{Level, RuleId};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Findings about a library as a whole, for which no program is run.
 
-use super::pairs;
-use super::scope::provides;
-use super::verdict::{Provider, SubjectInfo};
 use crate::program::{Call, Program};
+use crate::run::pairs;
+use crate::run::scope::provides;
+use crate::run::verdict::{Provider, SubjectInfo};
 use crate::shadow::{Case, Evidence, Finding};
 use crate::spec::{RuleId, RuleSet};
 

@@ -9,10 +9,10 @@
 mod ground;
 mod scene;
 
-use super::launch::{self, Launched};
-use super::supervisor::{Played, Worker};
-use super::verdict::{CheckResult, Conformance, MisuseResult, Provider, Sign, SubjectInfo};
-use super::{CheckError, CheckOptions, Progress};
+use crate::run::supervisor::launch::{self, Launched};
+use crate::run::supervisor::{Played, Worker};
+use crate::run::verdict::{CheckResult, Conformance, MisuseResult, Provider, Sign, SubjectInfo};
+use crate::run::{CheckError, CheckOptions, Progress};
 use crate::shadow::Death;
 pub use scene::{Aftermath, Scene, Stage, play};
 use scene::{Lead, Misuse, Neighbours};

@@ -11,14 +11,14 @@ use crate::shadow::{Case, Evidence, Moment, TOLD, is_about_threads, rule_of_told
 use crate::spec::RuleId;
 
 /// Whether a rule is about threads, or about what else a process may meet with.
-pub(super) fn is_about_company(rule: RuleId) -> bool {
+pub fn is_about_company(rule: RuleId) -> bool {
     is_about_threads(rule) || Condition::RULES.contains(&rule)
 }
 
 /// Drops the harm to memory that follows from harm done without company, told or met `beside` what was asked about, and
 /// answers with the rule that this breaks. Who waits for ever in company does not do so for damage. What frees do that are
 /// told the size explains only what shows in programs that have such.
-pub(super) fn drop_followers(cases: &mut Vec<Case>, beside: &[Case]) -> Option<RuleId> {
+pub fn drop_followers(cases: &mut Vec<Case>, beside: &[Case]) -> Option<RuleId> {
     let alone = |case: &&Case| {
         let evidence = &case.finding.evidence;
         evidence.harms_memory()
@@ -52,7 +52,7 @@ fn is_of_no_bytes(evidence: &Evidence) -> bool {
 
 /// Drops what was laid to a fork among threads and did not show again, if the threads disturb one another without one.
 /// Answers with the rules of which that was told.
-pub(super) fn drop_races(cases: &mut Vec<Case>) -> Vec<RuleId> {
+pub fn drop_races(cases: &mut Vec<Case>) -> Vec<RuleId> {
     let races = |case: &Case| {
         case.finding.rule == RuleId::ThreadSafe && harms_or_dies(case) && case.reproduced
     };
@@ -69,7 +69,7 @@ pub(super) fn drop_races(cases: &mut Vec<Case>) -> Vec<RuleId> {
 
 /// Drops hangs in company that did not show again, if one thread that nothing disturbs hangs as well. Answers with the rules
 /// of which that was told, each with that which the one thread breaks.
-pub(super) fn drop_hangs(cases: &mut Vec<Case>, beside: &[Case]) -> Vec<(RuleId, RuleId)> {
+pub fn drop_hangs(cases: &mut Vec<Case>, beside: &[Case]) -> Vec<(RuleId, RuleId)> {
     let alone = |case: &&Case| {
         is_hang(&case.finding)
             && case.reproduced
@@ -102,7 +102,7 @@ const KINDS: [&[RuleId]; 7] = [
 /// Lays a hang in one call that was laid to circumstances of several kinds to none of them: where blocks lie decides whether
 /// such a call returns, and any change moves them. One case stays, as one of a call that does not return. Answers with the
 /// rules of which that was told, each with the one that is broken.
-pub(super) fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
+pub fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
     let hang = |case: &Case| {
         let Evidence::Died { moment, .. } = case.finding.evidence else {
             return None;
@@ -143,7 +143,7 @@ pub(super) fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
 
 /// Drops growth among threads that was not looked into for want of time, if there is some that was: threads need not have to
 /// do with it what they seem to. Answers with the rules of which that was told, each with the one that is sure to be broken.
-pub(super) fn drop_climbs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
+pub fn drop_climbs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
     let climbs = |case: &Case| matches!(case.finding.evidence, Evidence::Climb { .. });
     let known = cases.iter().find(|case| climbs(case) && case.reproduced);
     let Some(rule) = known.map(|case| case.finding.rule) else {

@@ -1,14 +1,14 @@
 //! From what the user named to a worker that has it, or to one line that says why not.
 
 use super::library::{exports, loadable, preloadable};
-use super::process;
-use super::protocol::{Carrier, FileId, Found, Hello};
 use super::python;
-use super::supervisor::{Launch, StartError, Worker};
-use super::verdict::{EntryPoint, Provider, SubjectInfo};
-use super::{CheckError, Names, SubjectSpec};
+use super::{Launch, StartError, Worker};
 use crate::program::Call;
 use crate::pymalloc::{Domain, Edition, UnknownEdition, Version};
+use crate::run::process;
+use crate::run::protocol::{Carrier, FileId, Found, Hello};
+use crate::run::verdict::{EntryPoint, Provider, SubjectInfo};
+use crate::run::{CheckError, Names, SubjectSpec};
 use crate::shadow::Death;
 use crate::subject::Native;
 use crate::subject::interpreter;
@@ -52,7 +52,7 @@ pub struct Kin {
 }
 
 /// How subjects of this kind are like CPython's allocator. What an interpreter is like is known once it runs.
-pub(super) fn kin(subject: &SubjectSpec) -> Option<Kin> {
+pub fn kin(subject: &SubjectSpec) -> Option<Kin> {
     let edition = match subject {
         SubjectSpec::Reference(edition) => Some(*edition),
         SubjectSpec::Mutant(name) => Mutant::named(name)
@@ -265,7 +265,7 @@ fn require_address_space() -> Result<(), CheckError> {
     })
 }
 
-pub(super) fn info(
+pub fn info(
     kind: &'static str,
     name: &str,
     path: Option<PathBuf>,
@@ -290,7 +290,7 @@ fn is_operator(symbol: &str) -> bool {
     Call::of_symbol(symbol).is_some()
 }
 
-pub(super) fn plain_symbols() -> Vec<(String, String)> {
+pub fn plain_symbols() -> Vec<(String, String)> {
     Native::NAMES
         .iter()
         .map(|&name| (name.to_owned(), name.to_owned()))
@@ -363,7 +363,7 @@ fn library(
 }
 
 /// A library that can be loaded.
-pub(super) struct Located {
+pub struct Located {
     /// The path as the dynamic linker takes it.
     pub full: PathBuf,
     /// The file that must provide the symbols.
@@ -377,7 +377,7 @@ pub(super) struct Located {
 /// # Errors
 ///
 /// When it cannot be, or lacks what everything is checked with.
-pub(super) fn locate(path: &Path, names: &Names) -> Result<Located, CheckError> {
+pub fn locate(path: &Path, names: &Names) -> Result<Located, CheckError> {
     let exported = exports(path)?;
     let full = loadable(path)?;
     let metadata = std::fs::metadata(&full).map_err(|error| CheckError::Unreadable {
@@ -517,7 +517,7 @@ fn forget_what_is_rare(points: &mut Vec<EntryPoint>) {
     });
 }
 
-pub(super) fn entry_point(found: &Found) -> Option<EntryPoint> {
+pub fn entry_point(found: &Found) -> Option<EntryPoint> {
     let name = Native::NAMES.iter().find(|&&name| name == found.name)?;
     let provider = match &found.object {
         _ if found.own => Provider::Subject,
@@ -532,7 +532,7 @@ pub(super) fn entry_point(found: &Found) -> Option<EntryPoint> {
 }
 
 /// What is told of a worker that could not be started with the subject of this name.
-pub(super) fn refused(path: &Path, error: StartError) -> CheckError {
+pub fn refused(path: &Path, error: StartError) -> CheckError {
     let reason = match error {
         StartError::Refused(error) => {
             return CheckError::Resources {

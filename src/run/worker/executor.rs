@@ -3,8 +3,9 @@
 mod calling;
 mod direct;
 
-use super::{circumstances, process};
+use super::circumstances;
 use crate::program::{Call, Condition, Expect, Op, Program, Schedule, Section, Under, sections};
+use crate::run::process;
 use crate::shadow::{
     ERRNO_BEFORE, Finding, Ledger, MOST_SAMPLES, Moment, Outcome, Reply, Request, Sample, Shadow,
     Standing, Stop, is_plain,

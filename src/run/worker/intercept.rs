@@ -5,9 +5,9 @@
 //! the subject's process is changed but the filter, and nothing is needed of the user but not to gain privileges. The
 //! subject may block signals, install handlers, close descriptors: none of that is in the way.
 
-use super::process;
-use super::worker::USELESS;
+use super::USELESS;
 use crate::program::{Failing, Op, Syscall, Which};
+use crate::run::process;
 use crate::shadow::{Interception, Ledger, Standing};
 use std::io::{self, Read, Write};
 use std::mem::offset_of;

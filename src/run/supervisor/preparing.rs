@@ -1,6 +1,6 @@
 //! What a worker is started with: its descriptors, and the state of its process.
 
-use super::strays;
+use crate::run::strays;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

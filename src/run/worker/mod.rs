@@ -6,18 +6,27 @@
 //! whoever comes before it. It then forks a child for every order, so that each program meets a heap that nothing has
 //! touched.
 
-use super::circumstances;
-use super::executor::Executor;
-use super::exiting;
-use super::intercept;
-use super::learn;
-use super::misuse;
-use super::protocol::{Calling, Carrier, Ended, Found, Hello, Order, Report, VARIABLE, conduct};
-use super::resolve;
-use super::shared::{self, Shared};
-use super::strays;
+pub mod circumstances;
+pub mod crowd;
+pub mod executor;
+pub mod exiting;
+pub mod intercept;
+pub mod preempt;
+pub mod resolve;
+pub mod threads;
+
+pub use executor::{Ending, Executor};
+pub use resolve::c_library;
+
 use crate::program::{Call, Program};
 use crate::pymalloc::{Geometry, Layout, Sound, Visitor};
+use crate::run::learn;
+use crate::run::misuse;
+use crate::run::protocol::{
+    Calling, Carrier, Ended, Found, Hello, Order, Report, VARIABLE, conduct,
+};
+use crate::run::shared::{self, Shared};
+use crate::run::strays;
 use crate::shadow::{Finding, LiveBlock, Outcome, Shadow};
 use crate::subject::faulty::{Faulty, constructed, surviving_forks};
 use crate::subject::interpreter::{self, Hooked};

@@ -1,13 +1,13 @@
 //! What a finding does not need: each thing that has a rule of its own is left out, and what shows all the same is not about
 //! it. Shrinking leaves it out as well, if there is time.
 
-use super::CheckError;
 use super::investigate::{Hunt, REAL, Sighting};
 use super::kind::{Kind, is_lack_under_circumstances, plain};
-use super::protocol::Ended;
 use super::seat::Seat;
-use super::supervisor::End;
 use crate::program::{Call, Op, Program};
+use crate::run::CheckError;
+use crate::run::protocol::Ended;
+use crate::run::supervisor::End;
 use crate::shadow::rule_of_told;
 use crate::spec::RuleId;
 use std::time::Instant;

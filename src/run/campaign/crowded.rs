@@ -2,13 +2,13 @@
 //!
 //! It may need the threads, or a fork among them, or neither; and it need not show each time.
 
-use super::CheckError;
 use super::investigate::{Hunt, LEAST, PATIENCE, SHARE, Sighting};
 use super::kind::Kind;
-use super::plan::Item;
 use super::races::{CLOSE, is_hang, patience};
 use super::seat::Seat;
 use crate::program::{Call, Condition, Op, Program, Under};
+use crate::run::CheckError;
+use crate::run::plan::Item;
 use crate::shadow::{Case, Evidence, Finding, Moment, rule_of_fork};
 use crate::spec::RuleId;
 use std::time::Instant;

@@ -1,17 +1,28 @@
 //! A check: many programs in many processes, until the time is up, and the findings they lead to.
 
-use super::budget::Budget;
-use super::known::Known;
-use super::launch::{self, Launched};
-use super::learn::Learned;
-use super::phase::{Phase, PhaseShare};
-use super::plan::{Item, Plan};
-use super::seat::Seat;
-use super::supervisor::{Launch, Run, Worker};
-use super::{CheckError, Progress};
+mod crowded;
+pub mod followers;
+mod investigate;
+mod kind;
+mod known;
+mod races;
+mod seat;
+mod spare;
+
+pub use races::RUNS;
+
 use crate::program::{Call, Program};
+use crate::run::budget::Budget;
+use crate::run::learn::Learned;
+use crate::run::phase::{Phase, PhaseShare};
+use crate::run::plan::{Item, Plan};
+use crate::run::supervisor::launch::{self, Launched};
+use crate::run::supervisor::{Launch, Run, Worker};
+use crate::run::{CheckError, Progress};
 use crate::shadow::{Case, Ledger, Muted};
 use crate::spec::{RuleId, RuleSet};
+use known::Known;
+use seat::Seat;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -25,18 +36,18 @@ const TELL: Duration = Duration::from_millis(100);
 
 /// A running check.
 pub struct Campaign<'a> {
-    pub(super) launch: &'a Launch,
-    pub(super) asked: RuleSet,
-    pub(super) watched: RuleSet,
-    pub(super) plan: &'a Plan<'a>,
-    pub(super) budget: Budget,
-    pub(super) totals: Ledger,
-    pub(super) workers: AtomicU64,
+    launch: &'a Launch,
+    asked: RuleSet,
+    watched: RuleSet,
+    plan: &'a Plan<'a>,
+    budget: Budget,
+    totals: Ledger,
+    workers: AtomicU64,
     /// Workers that died or hung while no program was at work.
-    pub(super) lost: AtomicU64,
+    lost: AtomicU64,
     next: Mutex<Next>,
     /// Whether a program was stopped for want of time.
-    pub(super) cut_short: AtomicBool,
+    cut_short: AtomicBool,
     phase: Mutex<&'static str>,
     shares: Mutex<[PhaseShare; Phase::ALL.len()]>,
     known: Mutex<Known>,
@@ -234,7 +245,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Whether workers are not relied upon any more.
-    pub(super) fn is_forsaken(&self) -> bool {
+    fn is_forsaken(&self) -> bool {
         is_forsaken(self.lost.load(Relaxed))
     }
 
@@ -255,26 +266,26 @@ impl<'a> Campaign<'a> {
     }
 
     /// What is not looked for any more.
-    pub(super) fn muted(&self) -> Muted {
+    fn muted(&self) -> Muted {
         self.known.lock().map_or(Muted::NONE, |known| known.muted)
     }
 
     /// Whether a finding of this rule is news. If so it is muted for everybody from here on.
-    pub(super) fn claim(&self, rule: RuleId, call: Call) -> bool {
+    fn claim(&self, rule: RuleId, call: Call) -> bool {
         self.known
             .lock()
             .is_ok_and(|mut known| known.claim(rule, call))
     }
 
     /// Notes that a program came to its end.
-    pub(super) fn note_finished(&self, program: &Program, run: &Run) {
+    fn note_finished(&self, program: &Program, run: &Run) {
         if let Ok(mut known) = self.known.lock() {
             known.note_finished(program, run);
         }
     }
 
     /// Keeps a case unless it is known; `raw` is what it looked like at first.
-    pub(super) fn keep(&self, index: usize, case: Case, raw: (RuleId, Call)) {
+    fn keep(&self, index: usize, case: Case, raw: (RuleId, Call)) {
         if let Ok(mut known) = self.known.lock() {
             known.keep(index, case, raw, &self.asked);
         }
@@ -283,12 +294,12 @@ impl<'a> Campaign<'a> {
 
 /// Whether the worker was lost so often while no program was at work that each program is given a process that has loaded the
 /// subject for it.
-pub(super) const fn is_forsaken(lost: u64) -> bool {
+pub const fn is_forsaken(lost: u64) -> bool {
     lost >= LOST
 }
 
 /// A worker process could not be had.
-pub(super) fn refused(error: &std::io::Error) -> CheckError {
+fn refused(error: &std::io::Error) -> CheckError {
     CheckError::Resources {
         what: "a worker process",
         reason: error.to_string(),
@@ -296,7 +307,7 @@ pub(super) fn refused(error: &std::io::Error) -> CheckError {
 }
 
 /// A supervising thread could not be had.
-pub(super) fn no_thread(error: &std::io::Error) -> CheckError {
+pub fn no_thread(error: &std::io::Error) -> CheckError {
     CheckError::Resources {
         what: "a thread",
         reason: error.to_string(),

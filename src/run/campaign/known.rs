@@ -2,9 +2,9 @@
 
 use super::followers::is_as_without;
 use super::kind::{cause, is_lack_under_circumstances};
-use super::protocol::Ended;
-use super::supervisor::{End, Run};
 use crate::program::{Call, Program};
+use crate::run::protocol::Ended;
+use crate::run::supervisor::{End, Run};
 use crate::shadow::{
     Case, Death, Evidence, Moment, Muted, is_about_threads, is_killed, provisional,
 };

@@ -1,8 +1,8 @@
 //! Circumstances under which programs run, brought about in this very process.
 
 use super::exiting::{Reached, exit_until};
-use super::process;
 use crate::program::{Condition, Under};
+use crate::run::process;
 use crate::shadow::{Choice, HandlerState, Ledger, Moment};
 use crate::subject::SetNewHandler;
 use std::cmp::Ordering;

@@ -1,17 +1,23 @@
 //! The supervisor's side of a worker: starting it, giving it programs, and outliving whatever it does.
 
-use super::fate::{Ending, death_of};
-use super::learn::Learned;
-use super::misuse::{Aftermath, Scene, Stage};
-use super::patience::{Limits, Waited, effort};
-use super::preparing::{copy_of_program, high_descriptor, memory_file, prepare_process};
-use super::process;
-use super::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
-use super::python;
-use super::shared::Shared;
-use super::strays;
+mod fate;
+pub mod launch;
+pub mod library;
+mod patience;
+mod preparing;
+pub mod python;
+
 use crate::program::Program;
+use crate::run::learn::Learned;
+use crate::run::misuse::{Aftermath, Scene, Stage};
+use crate::run::process;
+use crate::run::protocol::{Calling, Carrier, Ended, Hello, Order, Report, VARIABLE};
+use crate::run::shared::Shared;
+use crate::run::strays;
 use crate::shadow::{Conduct, Death, Ledger, LiveBlock, Moment, Outcome, is_killed};
+use fate::{Ending, death_of};
+use patience::{Limits, Waited, effort};
+use preparing::{copy_of_program, high_descriptor, memory_file, prepare_process};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -111,12 +117,12 @@ pub struct Played {
 
 /// A worker.
 pub struct Worker {
-    pub(super) process: Child,
+    process: Child,
     /// Whether it has been waited for: its number may be another's since.
     reaped: bool,
     /// Tells when it ends, if that is how it is done with its order.
-    pub(super) ending: Option<Ending>,
-    pub(super) shared: Shared,
+    ending: Option<Ending>,
+    shared: Shared,
     output: File,
     /// What a subject that prints much wrote first.
     early: String,
@@ -367,7 +373,7 @@ impl Worker {
     }
 
     /// How the worker ended, if it has.
-    pub(super) fn poll(&mut self) -> Option<ExitStatus> {
+    fn poll(&mut self) -> Option<ExitStatus> {
         let status = self.process.try_wait().ok().flatten();
         self.reaped |= status.is_some();
         status
@@ -375,7 +381,7 @@ impl Worker {
 
     /// Ends the worker with all of its group, and waits until it is gone: who has been killed lives on for a while, and would
     /// take an order along.
-    pub(super) fn end(&mut self) {
+    fn end(&mut self) {
         if self.reaped {
             return;
         }
@@ -457,7 +463,7 @@ impl Worker {
     }
 
     /// Keeps a subject that prints without end from filling memory.
-    pub(super) fn drain_output(&mut self) {
+    fn drain_output(&mut self) {
         if self
             .output
             .metadata()

@@ -4,18 +4,18 @@
 //! if it shows where one operation follows the other, it shows every time. What is left is a race, which shows in some
 //! runs only: a program is then run again and again, and shrunk as long as it still shows.
 
-use super::CheckError;
 use super::investigate::{self, Hunt, LEAST, PATIENCE, SHARE, Sighting};
 use super::kind::Kind;
-use super::plan::Item;
 use super::seat::Seat;
 use crate::program::{Call, Op, Program};
+use crate::run::CheckError;
+use crate::run::plan::Item;
 use crate::shadow::{Case, Death, Evidence, Finding, Moment, Shown, attribute_threads};
 use crate::spec::RuleId;
 use std::time::{Duration, Instant};
 
 /// Runs from which it is told how often a program shows a race.
-pub(super) const RUNS: u32 = 100;
+pub const RUNS: u32 = 100;
 /// Of these so many are made though the time for the finding is over, as long as there is time for the check.
 const FEWEST_RUNS: u32 = 20;
 /// Unless it has shown so often by then: a run that hangs takes seconds.

@@ -5,8 +5,8 @@
 //! makes is the one that the program says. What threads wait for is only what the program says must be done before.
 
 use super::executor::{Cut, Executor};
-use super::process;
 use crate::program::{Call, Op, Schedule, Section, SplitMix, Step};
+use crate::run::process;
 use crate::shadow::{Choice, Evidence, Finding, Moment, Stop};
 use crate::spec::RuleId;
 use crate::subject::Subject;
@@ -443,7 +443,7 @@ fn nap(nanoseconds: i64) {
 mod tests {
     use super::*;
     use crate::program::{Program, Vocabulary, directed};
-    use crate::run::executor::Ending;
+    use crate::run::worker::Ending;
     use crate::shadow::{Conduct, Ledger, Muted, Shadow};
     use crate::subject::threaded::Threaded;
 

@@ -1,16 +1,16 @@
 //! One thread of a check: it runs programs, in a worker of its own, and looks into what they show.
 
-use super::CheckError;
-use super::budget::Budget;
-use super::campaign::{Campaign, refused};
 use super::investigate;
 use super::kind::{cause, harms};
-use super::launch;
-use super::plan::Item;
-use super::protocol::Ended;
 use super::spare::untold;
-use super::supervisor::{End, Run, Worker};
+use super::{Campaign, refused};
 use crate::program::{Condition, Program};
+use crate::run::CheckError;
+use crate::run::budget::Budget;
+use crate::run::plan::Item;
+use crate::run::protocol::Ended;
+use crate::run::supervisor::launch;
+use crate::run::supervisor::{End, Run, Worker};
 use crate::shadow::{Conduct, Death, Evidence, Finding, Muted, attribute_death, provisional};
 use crate::spec::{RuleId, RuleSet};
 use std::sync::atomic::Ordering::Relaxed;

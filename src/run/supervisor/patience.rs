@@ -1,9 +1,9 @@
 //! How long a supervisor waits for a worker, and what it does when that takes too long.
 
+use super::Worker;
 use super::fate::{Stat, TICKS, Turns, ended};
-use super::process;
-use super::supervisor::Worker;
 use crate::program::{Op, Program};
+use crate::run::process;
 use crate::shadow::{Death, Moment, Standing};
 use std::time::{Duration, Instant};
 

@@ -4,8 +4,8 @@
 //! the C library, whose blocks the library must never see. So every address found is asked where it lies, and only
 //! those that lie in the subject are called.
 
-use super::protocol::{FileId, Found};
 use crate::program::Call;
+use crate::run::protocol::{FileId, Found};
 use crate::subject::{Native, Subject};
 use std::ffi::{CStr, CString, c_void};
 use std::os::unix::fs::MetadataExt;

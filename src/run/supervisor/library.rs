@@ -1,6 +1,6 @@
 //! What can be told of a library from its file: whether it can be loaded here, and what it exports.
 
-use super::CheckError;
+use crate::run::CheckError;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol, elf};
 use std::collections::BTreeSet;

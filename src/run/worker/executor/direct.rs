@@ -1,9 +1,11 @@
 //! What only the harness does: limits, failures, circumstances, children, measurements.
 
-use super::super::circumstances::{self, Forked};
-use super::super::{crowd, intercept, process};
 use super::{Cut, Executor, Halt};
 use crate::program::{Call, Condition, Op, Schedule, Under};
+use crate::run::process;
+use crate::run::worker::circumstances::{self, Forked};
+use crate::run::worker::crowd;
+use crate::run::worker::intercept;
 use crate::shadow::{Checked, Choice, MOST_SAMPLES, Sample, Stop};
 use crate::subject::{Source, Subject};
 

@@ -1,15 +1,15 @@
 //! From a finding to a case: the smallest program that shows it, and the rule that it then proves broken.
 
-use super::CheckError;
 use super::crowded;
 use super::kind::{Kind, is_damage};
-use super::plan::Item;
-use super::process;
-use super::protocol::Ended;
 use super::races;
 use super::seat::{Seat, rules_for};
-use super::supervisor::{End, Run};
 use crate::program::{Call, Condition, NO_SLOT, Op, Program, Reducer};
+use crate::run::CheckError;
+use crate::run::plan::Item;
+use crate::run::process;
+use crate::run::protocol::Ended;
+use crate::run::supervisor::{End, Run};
 use crate::shadow::{
     Case, Conduct, Evidence, Finding, Moment, Muted, Shown, attribute_shrunk, is_killed,
 };
