@@ -3,7 +3,7 @@
 //! An allocator has its memory from a handful of system calls, and each may fail. A program says which are to: one
 //! operation, `fail syscall mmap 3`, holds from where it stands to the next of its kind.
 
-use super::op::{Call, NO_SLOT, Op};
+use super::op::{Call, NO_SLOT, Op, Program};
 use super::seeded::SplitMix;
 use std::fmt;
 
@@ -146,6 +146,19 @@ impl fmt::Display for Failing {
             Which::Some => "some ",
         };
         write!(f, "{} {which}{}", self.syscall.as_str(), self.number)
+    }
+}
+
+impl Program {
+    /// The program in which no system call fails and no memory is limited.
+    #[must_use]
+    pub fn unhindered(&self) -> Program {
+        let mut program = self.clone();
+        program
+            .ops
+            .retain(|op| !matches!(op.call, Call::Limit | Call::FailSyscall));
+        program.legalise();
+        program
     }
 }
 

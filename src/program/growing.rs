@@ -25,7 +25,21 @@ impl Program {
             RuleId::BoundedThreads
         } else {
             let purpose = self.rule.filter(|rule| !AMONG_THREADS.contains(rule));
+            let purpose = purpose.filter(|&rule| self.has_what_grows(rule));
             purpose.unwrap_or(RuleId::BoundedSteady)
+        }
+    }
+
+    /// Whether it has that by which growth breaks this rule.
+    fn has_what_grows(&self, rule: RuleId) -> bool {
+        let any = |is_it: &dyn Fn(&Op) -> bool| self.ops.iter().any(is_it);
+        match rule {
+            RuleId::BoundedAligned => any(&|op| op.call.takes_alignment()),
+            RuleId::BoundedRealloc => any(&|op| op.call.reallocates()),
+            RuleId::FreeSizedEquiv | RuleId::FreeAlignedSizedEquiv | RuleId::CxxSizedEquiv => {
+                any(&|op| op.rule_of_told() == Some(rule))
+            }
+            _ => true,
         }
     }
 
@@ -118,6 +132,31 @@ mod tests {
             assert_eq!(program.rule_of_growth(), rule, "{lines}");
             program.rule = Some(BoundedXthreadFree);
             assert_eq!(program.rule_of_growth(), rule, "{lines}");
+        }
+    }
+
+    #[test]
+    fn growth_is_laid_to_nothing_that_the_program_does_not_do() {
+        use RuleId::*;
+        for (lines, rule) in [
+            ("p0 = aligned_alloc 64 64\nfree p0", BoundedAligned),
+            ("p0 = malloc 9\np0 = realloc p0 99", BoundedRealloc),
+            ("p0 = malloc 9\nfree_sized p0", FreeSizedEquiv),
+            (
+                "p0 = aligned_alloc 64 64\nfree_aligned_sized p0",
+                FreeAlignedSizedEquiv,
+            ),
+            ("p0 = new 9\ndelete_sized p0", CxxSizedEquiv),
+        ] {
+            let made_for = |lines| Program {
+                rule: Some(rule),
+                ..program(lines)
+            };
+            assert_eq!(made_for(lines).rule_of_growth(), rule, "{lines}");
+            assert_eq!(
+                made_for("p0 = malloc 9\nfree p0").rule_of_growth(),
+                BoundedSteady
+            );
         }
     }
 

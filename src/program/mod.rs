@@ -11,6 +11,7 @@ mod seeded;
 mod shrink;
 mod sizes;
 mod threads;
+mod told;
 mod trace;
 mod under;
 mod vectors;

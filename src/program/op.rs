@@ -287,6 +287,8 @@ pub enum Expect {
     AsBefore,
     /// A block if the same call with the same arguments gave one when it was last made without a limit.
     AsEarlier,
+    /// A block if the same program gives one here when nothing is limited in it and no system call fails.
+    AsUnhindered,
     /// The address the slot had before the call.
     SamePointer,
     /// Another address than the slot had before the call.
@@ -301,6 +303,7 @@ impl Expect {
         Expect::Pointer,
         Expect::AsBefore,
         Expect::AsEarlier,
+        Expect::AsUnhindered,
         Expect::SamePointer,
         Expect::OtherPointer,
     ];
@@ -313,6 +316,7 @@ impl Expect {
             Expect::Pointer => "pointer",
             Expect::AsBefore => "as before",
             Expect::AsEarlier => "as earlier",
+            Expect::AsUnhindered => "as unhindered",
             Expect::SamePointer => "same pointer",
             Expect::OtherPointer => "other pointer",
         }

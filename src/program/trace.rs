@@ -233,7 +233,7 @@ fn read_expectation<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Expe
         .copied()
         .find(|expect| expect.as_str() == text)
         .ok_or_else(|| {
-            format!("`expect {text}`: one can expect NULL, pointer, as before, as earlier, same pointer or other pointer")
+            format!("`expect {text}`: one can expect NULL, pointer, as before, as earlier, as unhindered, same pointer or other pointer")
         })
 }
 

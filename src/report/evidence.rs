@@ -232,6 +232,7 @@ fn unexpected_null(case: &Case) -> (String, String) {
     let expected = match case.op().map(|op| op.expect) {
         Some(Expect::AsBefore) => "a block, like the allocation before it",
         Some(Expect::AsEarlier) => "a block, like the same request earlier",
+        Some(Expect::AsUnhindered) => "a block, as there is one where nothing fails",
         _ => "a block",
     };
     let expected = match case.finding.rule {

@@ -253,7 +253,7 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
         };
     }
     // Had the plain one shown the same, it would have taken its place.
-    let told = program.ops.iter().find_map(rule_of_told);
+    let told = program.ops.iter().find_map(Op::rule_of_told);
     let layout = matches!(
         finding.evidence,
         Evidence::Overlap { .. } | Evidence::Misaligned { .. }
@@ -308,17 +308,6 @@ pub fn attribute_shrunk(finding: &Finding, program: &Program, rules: &RuleSet) -
         wanted
     } else {
         finding.rule
-    }
-}
-
-/// The rule about a free that is told the size, if the operation is one of a block.
-pub fn rule_of_told(op: &Op) -> Option<RuleId> {
-    match op.call {
-        _ if op.slot == NO_SLOT => None,
-        Call::FreeSized => Some(RuleId::FreeSizedEquiv),
-        Call::FreeAlignedSized => Some(RuleId::FreeAlignedSizedEquiv),
-        call if call.operator().is_some_and(|form| form.sized) => Some(RuleId::CxxSizedEquiv),
-        _ => None,
     }
 }
 

@@ -75,7 +75,7 @@ impl Shadow<'_> {
         };
         let evidence = match (expect, address) {
             (Expect::Null, 1..) => Some(Evidence::UnexpectedPointer { address }),
-            (Expect::Pointer, 0) => Some(Evidence::UnexpectedNull),
+            (Expect::Pointer | Expect::AsUnhindered, 0) => Some(Evidence::UnexpectedNull),
             (Expect::AsBefore | Expect::AsEarlier, 0) if as_before => {
                 Some(Evidence::UnexpectedNull)
             }

@@ -155,9 +155,8 @@ impl Shadow<'_> {
         let rule = match (climb.gross, purpose) {
             (false, _) => purpose,
             (true, _) if is_about_threads(purpose) => purpose,
-            (true, RuleId::BoundedRealloc) => {
-                self.first_checked(&[RuleId::ReallocOldDead, purpose])
-            }
+            // The old block may have been released, and be of no use to those that come later.
+            (true, RuleId::BoundedRealloc) => purpose,
             (true, _) => self.first_checked(&[RuleId::FreeMakesAvailable, purpose]),
         };
         if rule == purpose {

@@ -28,7 +28,7 @@ mod threads;
 #[cfg(test)]
 mod verdicts;
 
-pub use attribute::{attribute_death, attribute_shrunk, is_killed, rule_of_fork, rule_of_told};
+pub use attribute::{attribute_death, attribute_shrunk, is_killed, rule_of_fork};
 pub use attribute_threads::{attribute_threads, is_about_threads, provisional};
 pub use conduct::{Conduct, Muted};
 pub use event::{Event, Source};

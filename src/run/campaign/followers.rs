@@ -4,10 +4,9 @@
 //! one thread that nothing disturbs, what goes wrong among threads, after a fork and so on is the same once more, or cannot
 //! be told from it.
 
-use super::kind::plain;
 use super::races::is_hang;
 use crate::program::{Call, Condition, Op};
-use crate::shadow::{Case, Evidence, Moment, TOLD, is_about_threads, rule_of_told};
+use crate::shadow::{Case, Evidence, Moment, TOLD, is_about_threads};
 use crate::spec::RuleId;
 
 /// Whether a rule is about threads, or about what else a process may meet with.
@@ -32,7 +31,7 @@ pub fn drop_followers(cases: &mut Vec<Case>, beside: &[Case]) -> Option<RuleId> 
         .map(|case| case.finding.rule)
         .partition(|rule| TOLD.contains(rule));
     let is_explained = |case: &Case| {
-        let mut its = case.program.ops.iter().filter_map(rule_of_told);
+        let mut its = case.program.ops.iter().filter_map(Op::rule_of_told);
         !others.is_empty() || its.any(|rule| told.contains(&rule))
     };
     let follows = |case: &Case| harms_or_dies(case) && !(case.reproduced && is_hang(&case.finding));
@@ -112,7 +111,7 @@ pub fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
             .iter()
             .position(|kind| kind.contains(&case.finding.rule));
         let kind = kind.filter(|_| is_it)?;
-        Some((plain(case.op()?.call), kind))
+        Some((case.op()?.call.plain(), kind))
     };
     let hangs: Vec<(Call, usize)> = cases.iter().filter_map(hang).collect();
     let differ = |case: &Case| {
@@ -142,17 +141,25 @@ pub fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
 }
 
 /// Drops growth among threads that was not looked into for want of time, if there is some that was: threads need not have to
-/// do with it what they seem to. Answers with the rules of which that was told, each with the one that is sure to be broken.
+/// do with it what they seem to; and that of blocks that are resized, if resizing does not release them. Answers with the rules of which that was told, each with the one that is sure to be broken.
 pub fn drop_climbs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
     let climbs = |case: &Case| matches!(case.finding.evidence, Evidence::Climb { .. });
+    let keeps = |case: &Case| case.finding.rule == RuleId::ReallocOldDead && case.reproduced;
+    let mut told = Vec::new();
+    if cases.iter().any(keeps) {
+        let resizes = |case: &mut Case| climbs(case) && case.finding.rule == RuleId::BoundedRealloc;
+        let dropped = cases.extract_if(.., resizes);
+        told.extend(dropped.map(|case| (case.finding.rule, RuleId::ReallocOldDead)));
+    }
     let known = cases.iter().find(|case| climbs(case) && case.reproduced);
     let Some(rule) = known.map(|case| case.finding.rule) else {
-        return Vec::new();
+        return told;
     };
     let explained =
         |case: &mut Case| climbs(case) && !case.reproduced && is_about_threads(case.finding.rule);
     let dropped = cases.extract_if(.., explained);
-    dropped.map(|case| (case.finding.rule, rule)).collect()
+    told.extend(dropped.map(|case| (case.finding.rule, rule)));
+    told
 }
 
 fn harms_or_dies(case: &Case) -> bool {
@@ -160,11 +167,12 @@ fn harms_or_dies(case: &Case) -> bool {
     evidence.harms_memory() || matches!(evidence, Evidence::Died { .. })
 }
 
-/// Whether no block can be had without the circumstances either that it was laid to at first.
+/// Whether no block can be had without the company either that its lack was laid to at first.
 pub(super) fn is_as_without(laid_to: RuleId, case: &Case) -> bool {
     let is_circumstance = |op: &Op| op.call.is_circumstance();
-    Condition::RULES.contains(&laid_to)
+    is_about_company(laid_to)
         && matches!(case.finding.evidence, Evidence::UnexpectedNull)
+        && !case.program.has_threads()
         && !case.program.ops.iter().any(is_circumstance)
 }
 

@@ -110,7 +110,7 @@ pub fn investigate(seat: &mut Seat<'_>, item: &Item, finding: Finding) -> Result
         if hunt.kind == Kind::Growth(None) {
             let while_there_is_time = (started + 3 * AGAIN).min(seat.budget().latest());
             hunt.until = shrinking.max(started + AGAIN).max(while_there_is_time);
-            hunt.part_threads(seat, &mut best)?;
+            hunt.part_growth(seat, &mut best)?;
             hunt.until = shrinking;
         }
         hunt.until = hunt.at_least_once(seat, &best, shrinking);
@@ -374,12 +374,18 @@ impl Hunt {
             .saturating_duration_since(Instant::now())
             .max(LEAST);
         let deadline = process::now() + left.as_nanos() as u64;
+        let item = Item::given(program.clone(), self.once);
         let run = if self.once {
-            seat.run_item(&Item::given(program.clone(), true), &conduct, deadline)?
+            seat.run_item(&item, &conduct, deadline)?
         } else {
             seat.run(program, &conduct, deadline, Some(patience))?
         };
-        let finding = seat.finding(program, &run)?;
+        let finding = match seat.finding(program, &run)? {
+            Some(finding) if !seat.is_missed_anyway(&item, &finding, &conduct, deadline)? => {
+                Some(finding)
+            }
+            _ => None,
+        };
         Ok((finding, run))
     }
 

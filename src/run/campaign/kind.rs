@@ -23,19 +23,10 @@ pub(super) enum Kind {
     /// Any harm that threads do to one another: it shows now in one way, now in another. Only that a call hangs, or that
     /// none does, stays as it is.
     Harm { hangs: bool },
-    /// Any growth, before it is known what threads have to do with it; then that of one rule.
+    /// Any growth, before it is known what it takes; then that of one rule.
     Growth(Option<RuleId>),
     /// This very rule, broken by this call if that tells two causes apart.
     Rule(RuleId, Call),
-}
-
-/// A free that is told more may die for what it is told, or as the plain one does.
-pub(super) fn plain(call: Call) -> Call {
-    match call.operator() {
-        Some(form) if form.deletes => form.plain_delete(),
-        None if matches!(call, Call::FreeSized | Call::FreeAlignedSized) => Call::Free,
-        _ => call,
-    }
 }
 
 /// The rules by which an overlap is seen.
@@ -87,6 +78,9 @@ const GROWTH: &[RuleId] = &[
     RuleId::BoundedThreads,
     RuleId::BoundedXthreadFree,
     RuleId::BoundedConcurrent,
+    RuleId::FreeSizedEquiv,
+    RuleId::FreeAlignedSizedEquiv,
+    RuleId::CxxSizedEquiv,
 ];
 
 /// The rules by which harm is seen.
@@ -102,9 +96,7 @@ impl Kind {
         match (&finding.evidence, call) {
             (Evidence::Overlap { .. }, _) => Kind::Overlap,
             (Evidence::NotZero { .. }, Some(Call::Calloc)) => Kind::Dirt,
-            (Evidence::Climb { .. }, _) if program.has_threads() || program.is_among_threads() => {
-                Kind::Growth(None)
-            }
+            (Evidence::Climb { .. }, _) => Kind::Growth(None),
             // Circumstances may turn out to have no part in it, nor in what is laid to them below.
             (Evidence::Contents { .. }, _) if Condition::RULES.contains(&finding.rule) => {
                 Kind::Damage
@@ -115,11 +107,11 @@ impl Kind {
                     ..
                 },
                 Some(call),
-            ) => Kind::Death(plain(call)),
+            ) => Kind::Death(call.plain()),
             (Evidence::Died { .. } | Evidence::BadAddress { .. } | Evidence::Foreign { .. }, _)
                 if Condition::RULES.contains(&finding.rule) =>
             {
-                Kind::laid(finding, call.map(plain))
+                Kind::laid(finding, call.map(Call::plain))
             }
             _ => Kind::Rule(finding.rule, cause(finding.rule, call)),
         }
@@ -190,7 +182,7 @@ impl Kind {
             }
             Kind::Harm { hangs } => finding.evidence.is_harm() && races::is_hang(finding) == hangs,
             kind @ Kind::Laid(..) => {
-                let call = program.ops.get(finding.op_index).map(|op| plain(op.call));
+                let call = program.ops.get(finding.op_index).map(|op| op.call.plain());
                 Kind::laid(finding, call) == kind
             }
             // Among threads what is slow is no sign of what kills.

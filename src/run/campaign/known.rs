@@ -67,7 +67,9 @@ impl Known {
     pub fn given_up(&self) -> Vec<(RuleId, RuleId)> {
         let is_given_up = |seen: &&Attempts| {
             let rule = seen.raw.0;
-            is_about_threads(rule) && (seen.times >= ATTEMPTS || !self.finished.contains(&rule))
+            is_about_threads(rule)
+                && seen.other != rule
+                && (seen.times >= ATTEMPTS || !self.finished.contains(&rule))
         };
         let given_up = self.attempts.iter().filter(is_given_up);
         given_up.map(|seen| (seen.raw.0, seen.other)).collect()
@@ -124,7 +126,7 @@ impl Known {
         let rule = case.finding.rule;
         let call = cause(rule, case.op().map(|op| op.call));
         let as_without = is_as_without(raw.0, &case);
-        if (rule, call) != raw {
+        if as_without || (rule, call) != raw {
             let attempts = self.attempt(raw, rule);
             if attempts < ATTEMPTS {
                 self.unmute(raw.0, raw.1);

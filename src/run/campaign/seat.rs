@@ -2,9 +2,8 @@
 
 use super::investigate;
 use super::kind::{cause, harms};
-use super::spare::untold;
 use super::{Campaign, refused};
-use crate::program::{Condition, Program};
+use crate::program::{Condition, Expect, Program};
 use crate::run::CheckError;
 use crate::run::budget::Budget;
 use crate::run::plan::Item;
@@ -84,7 +83,10 @@ impl Seat<'_> {
             let is_known = |rule| muted.contains(rule, cause(rule, None));
             let plain = match self.campaign.plan.is_given() {
                 true => None,
-                false => untold(&item.program, is_known).map(|program| item.with(program)),
+                false => item
+                    .program
+                    .untold(is_known)
+                    .map(|program| item.with(program)),
             };
             let item = plain.as_ref().unwrap_or(item);
             let closely = item.program.steps() <= CLOSE;
@@ -110,6 +112,9 @@ impl Seat<'_> {
                 self.campaign.note_finished(&item.program, &run);
                 return Ok(failed);
             };
+            if self.is_missed_anyway(item, &finding, &conduct, deadline)? {
+                return Ok(failed);
+            }
             let op = item.program.ops.get(finding.op_index);
             let is_first = match item.program.has_threads() {
                 true => finding.evidence.is_harm() && item.program.may_be_first(finding.op_index),
@@ -169,6 +174,30 @@ impl Seat<'_> {
         let at = finding.op_index;
         let rule = attribute_death(program, at, moment, death, resized, &ordinary);
         muted.contains(rule, op.call)
+    }
+
+    /// Whether what is missing is a block that was expected since nothing failed any more, and it is not sure that there
+    /// is one where nothing fails at all.
+    ///
+    /// # Errors
+    ///
+    /// When no worker can be had.
+    pub fn is_missed_anyway(
+        &mut self,
+        item: &Item,
+        finding: &Finding,
+        conduct: &Conduct,
+        deadline: u64,
+    ) -> Result<bool, CheckError> {
+        let op = item.program.ops.get(finding.op_index);
+        if op.is_none_or(|op| op.expect != Expect::AsUnhindered)
+            || !matches!(finding.evidence, Evidence::UnexpectedNull)
+        {
+            return Ok(false);
+        }
+        let plain = item.with(item.program.unhindered());
+        let run = self.run_item(&plain, conduct, deadline)?;
+        Ok(!matches!(run.end, End::Told(Ended::Finished)))
     }
 
     /// What a run found, if it found something.

@@ -87,7 +87,7 @@ pub struct Executor<'l, S> {
 fn is_unexpected(op: &Op, reply: &Reply) -> bool {
     let expected = matches!(
         op.expect,
-        Expect::Pointer | Expect::AsBefore | Expect::AsEarlier
+        Expect::Pointer | Expect::AsBefore | Expect::AsEarlier | Expect::AsUnhindered
     );
     expected && op.size() != Some(0) && (reply.value == 0 || reply.code != 0)
 }
