@@ -7,7 +7,7 @@
 use super::huge::{everything_works, see_what_works};
 use super::script::{Kit, Request, Script};
 use crate::program::failing::{Failing, Syscall, Which};
-use crate::program::op::{Call, Op, Program, Slot};
+use crate::program::op::{Call, Expect, Op, Program, Slot};
 use crate::program::under::Condition;
 use crate::spec::RuleId;
 
@@ -22,7 +22,9 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
         makes(kit, which, MIB, 2, out);
         makes(kit, which, 40_000, 24, out);
         many(kit, which, out);
+        grows_again(kit, which, out);
         resizes(kit, which, out);
+        slides(which, out);
         frees(kit, which, out);
         cancelled(kit, which, out);
     }
@@ -112,6 +114,36 @@ fn many(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     }
 }
 
+/// Blocks of each kind are refused and stay live, and then there are as many again, which takes more memory than there is:
+/// what could not be had once is asked for again.
+fn grows_again(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
+    let counts = [(24, 400), (200, 600), (1000, 1500), (28_000, 152)];
+    let each_class = kit.classes.iter().map(|&class| (Request::malloc(class), 2));
+    let each_request = [100, 5000, 300_000].into_iter();
+    let each_request = each_request.flat_map(|size| kit.requests(size));
+    let mut kinds: Vec<Vec<(Request, usize)>> = counts
+        .map(|(size, count)| vec![(Request::malloc(size), count)])
+        .into();
+    kinds.push(each_class.collect());
+    kinds.push(each_request.map(|request| (request, 3)).collect());
+    for kind in kinds {
+        let mut script = Script::new(afterwards(which));
+        script.start();
+        for (request, count) in kind {
+            script.fail(Syscall::Any, which, 1);
+            for _ in 0..count {
+                script.make(request);
+            }
+            script.pass();
+            for _ in 0..count {
+                script.make(request);
+                script.expect(Expect::AsUnhindered);
+            }
+        }
+        out.push(script.finish());
+    }
+}
+
 /// Sizes of blocks and what they are to become.
 const RESIZES: [(u64, u64); 11] = [
     (100, 5000),
@@ -153,6 +185,24 @@ fn resizes(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
         script.free_all(&others);
         out.push(script.finish());
     }
+}
+
+/// Blocks grow while the place before each is free, and there is less and less room behind them until some of it is asked for:
+/// who moves the block forward first may be left with nowhere to go on.
+fn slides(which: Which, out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::ReallocFailKeeps);
+    script.start();
+    for number in 0..14 {
+        // Too large for the places that were free before.
+        let before = script.malloc(9000 + 1000 * number);
+        let block = script.malloc(30_000);
+        script.free(before);
+        script.fail(Syscall::Any, which, 1);
+        script.realloc(block, 110_000);
+        script.pass();
+    }
+    script.sweep();
+    out.push(script.finish());
 }
 
 /// What is freed is freed, though the kernel does not take it back.

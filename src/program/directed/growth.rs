@@ -37,6 +37,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     aligned_in_turn(kit, out);
     told_sizes(kit, out);
     realloc(out);
+    shrunk_by_little(out);
     fifo(kit, out);
 }
 
@@ -63,7 +64,7 @@ impl Script {
 
 fn steady(kit: &Kit<'_>, out: &mut Vec<Program>) {
     for (sizes, times) in [
-        (&[20_000, 30_000][..], 150_000),
+        (&[20_000, 30_000][..], 125_000),
         (&[100, 1000, 3000, 9000, 31_000], 50_000),
         (&[140_000, 300_000], 1300),
         (&[1_100_000], 800),
@@ -216,6 +217,17 @@ fn realloc(out: &mut Vec<Program>) {
         script.direct(Call::Steady, ALLOWED, 0);
         out.push(script.finish());
     }
+}
+
+/// By less than most would make another block of, and between others.
+fn shrunk_by_little(out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::BoundedRealloc);
+    for (from, to) in [(1000, 700), (3000, 2700)] {
+        let blocks = script.mallocs(2, from);
+        script.realloc(blocks[0], to);
+        script.free_all(&blocks);
+    }
+    out.push(script.for_ever(8000));
 }
 
 fn fifo(kit: &Kit<'_>, out: &mut Vec<Program>) {

@@ -26,6 +26,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     steps(kit, out);
     ragged(out);
     between_neighbours(kit, out);
+    at_the_end(out);
     in_place(kit, out);
     roundtrip(kit, out);
     over_and_over(out);
@@ -192,6 +193,22 @@ fn between_neighbours(kit: &Kit<'_>, out: &mut Vec<Program>) {
         script.sweep();
         out.push(script.finish());
     }
+}
+
+/// Blocks that grow by a little where nothing lies behind them, until something does.
+fn at_the_end(out: &mut Vec<Program>) {
+    let mut script = Script::new(RuleId::ReallocBounds);
+    for size in [100, 1000, 5000, 9000, 20_000, 70_000, 300_000] {
+        let block = script.malloc(size);
+        for sixteenths in 1..=4 {
+            script.realloc(block, size + sixteenths * size / 16);
+            script.malloc(size / 8);
+            // Within what the block has beyond what was asked for, if it has that.
+            script.realloc(block, size + sixteenths * size / 16 + size / 64);
+        }
+        script.sweep();
+    }
+    out.push(script.finish());
 }
 
 /// Blocks that may be kept where they are must not be handed out again.

@@ -14,7 +14,7 @@ const OFTEN: u64 = 150;
 /// Threads beside the one that is watched, and how many there are at most.
 const OTHERS: u64 = 3;
 const MANY_OTHERS: u64 = 130;
-/// Blocks up to so many bytes can be had whatever others do.
+/// Blocks up to so many bytes can be had.
 const ORDINARY: u64 = 3000;
 /// Threads that live one after another.
 const SHORT_LIVES: u64 = 10_000;
@@ -25,6 +25,7 @@ pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     }
     crowded(kit, out);
     alike(kit, out);
+    aligned_beside_plain(kit, out);
     mixed(kit, out);
     taken_again(out);
     zeroed_beside(kit, out);
@@ -64,7 +65,7 @@ fn among(number: u64, requests: impl IntoIterator<Item = Request>, times: u64) -
     let mut blocks = Vec::new();
     for request in requests {
         blocks.push(script.make(request));
-        if request.a.max(request.b) <= ORDINARY {
+        if is_sure(request) {
             script.expect(Expect::Pointer);
         }
     }
@@ -75,6 +76,12 @@ fn among(number: u64, requests: impl IntoIterator<Item = Request>, times: u64) -
     script.free_all(&blocks);
     script.repeat_from(start, times);
     script.finish()
+}
+
+/// Whether a block can be had whatever others do: some refuse sizes that are no multiples of the alignment.
+fn is_sure(request: Request) -> bool {
+    let is_multiple = request.call != Call::AlignedAlloc || request.b % request.a == 0;
+    is_multiple && request.a.max(request.b) <= ORDINARY
 }
 
 impl Script {
@@ -124,6 +131,22 @@ fn alike(kit: &Kit<'_>, out: &mut Vec<Program>) {
             script.join();
             out.push(script.finish());
         }
+    }
+}
+
+/// Blocks whose alignment is all their size against plain ones that are as large: they may be of one class.
+fn aligned_beside_plain(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    for call in kit.aligning() {
+        let mut script = Script::new(RuleId::ThreadSafe);
+        script.shake(kit);
+        for alignment in [64, 256, 1024, 4096] {
+            script.thread(1);
+            script.churn(&[kit.aligned(call, alignment, 24); 2], OFTEN / 2);
+            script.thread(2);
+            script.churn(&[Request::malloc(alignment); 2], OFTEN / 2);
+            script.join();
+        }
+        out.push(script.finish());
     }
 }
 
