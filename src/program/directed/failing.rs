@@ -127,7 +127,7 @@ fn grows_again(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     kinds.push(each_class.collect());
     kinds.push(each_request.map(|request| (request, 3)).collect());
     for kind in kinds {
-        let mut script = Script::new(afterwards(which));
+        let mut script = Script::new(RuleId::OomRecovers);
         script.start();
         for (request, count) in kind {
             script.fail(Syscall::Any, which, 1);
