@@ -50,6 +50,8 @@ designs! {
         leaves_what_shrinks_for_zero: "SHRINK_ZERO" breaks "calloc-zero",
         purges_half_a_page_too_much: "PURGE_ROUNDS" breaks "content-stable",
         moves_aligned_blocks_to_the_start: "MREMAP_ALIGNED" breaks "align-realloc-first",
+        asks_for_no_segment_again: "REFUSED" breaks "oom-recovers",
+        moves_before_it_can_grow: "SLIDE" breaks "realloc-fail-keeps",
     }
     bitmaps {
         has_one_bit_too_many: "LAST_BIT" breaks "disjoint",

@@ -10,6 +10,7 @@ const ROOMY: u64 = 8 << 30;
 pub fn programs(kit: &Kit<'_>, out: &mut Vec<Program>) {
     recycled_classes(kit, out);
     recycled_mappings(out);
+    with_gaps(kit, out);
     fitting_products(kit, out);
     exchanged(out);
 }
@@ -83,6 +84,27 @@ fn recycled_mappings(out: &mut Vec<Program>) {
         script.free(grown);
         script.calloc(1, 2 * size);
         script.calloc(1, size);
+        out.push(script.finish());
+    }
+}
+
+/// An aligned block is freed, which is one place then with the gap before it, where nobody stored anything.
+fn with_gaps(kit: &Kit<'_>, out: &mut Vec<Program>) {
+    let Some(call) = kit.aligning().next() else {
+        return;
+    };
+    for (alignment, size, zeroed) in [
+        (256, 200, 700),
+        (4096, 3000, 9000),
+        (64 << 10, 40_000, 100_000),
+        (256 << 10, 100_000, 400_000),
+    ] {
+        let mut script = Script::new(RuleId::CallocZero);
+        for _ in 0..8 {
+            let block = script.make(kit.aligned(call, alignment, size));
+            script.free(block);
+            script.calloc(1, zeroed);
+        }
         out.push(script.finish());
     }
 }

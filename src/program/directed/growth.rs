@@ -219,15 +219,16 @@ fn realloc(out: &mut Vec<Program>) {
     }
 }
 
-/// By less than most would make another block of, and between others.
+/// By less than most would make another block of, and between others. All are of one size: holes of others would be filled.
 fn shrunk_by_little(out: &mut Vec<Program>) {
-    let mut script = Script::new(RuleId::BoundedRealloc);
     for (from, to) in [(1000, 700), (3000, 2700)] {
+        let mut script = Script::new(RuleId::BoundedRealloc);
         let blocks = script.mallocs(2, from);
         script.realloc(blocks[0], to);
         script.free_all(&blocks);
+        used_again(&mut script, [30_000]);
+        out.push(script.for_ever(6500));
     }
-    out.push(script.for_ever(8000));
 }
 
 fn fifo(kit: &Kit<'_>, out: &mut Vec<Program>) {

@@ -80,7 +80,7 @@ fn among(number: u64, requests: impl IntoIterator<Item = Request>, times: u64) -
 
 /// Whether a block can be had whatever others do: some refuse sizes that are no multiples of the alignment.
 fn is_sure(request: Request) -> bool {
-    let is_multiple = request.call != Call::AlignedAlloc || request.b % request.a == 0;
+    let is_multiple = request.call != Call::AlignedAlloc || request.b.is_multiple_of(request.a);
     is_multiple && request.a.max(request.b) <= ORDINARY
 }
 

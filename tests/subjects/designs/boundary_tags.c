@@ -118,7 +118,15 @@ static void put(struct chunk *c, size_t zero) {
 }
 
 static struct chunk *segment(void) {
+#ifdef FAULT_REFUSED // who was refused once does not ask again
+    static int refused;
+    if (refused)
+        return NULL;
     char *s = map(SEG);
+    refused = !s;
+#else
+    char *s = map(SEG);
+#endif
     if (!s)
         return NULL;
     struct chunk *c = (struct chunk *)(s + 16), *end = (struct chunk *)(s + SEG - 16);
@@ -308,6 +316,19 @@ static void *bt_realloc(void *p, size_t size) {
             ulk();
             return p;
         }
+#ifdef FAULT_SLIDE // the free place before the block is part of what it moves to, if it then can grow there
+        if (c->prev && !(prev_of(c)->head & USED)) {
+            struct chunk *pv = prev_of(c);
+            bin_out(pv);
+            set(pv, size_of(pv) + have, USED);
+            p = memmove((char *)pv + HDR, p, have - HDR);
+            if (size_of(pv) >= n) {
+                split(pv, n, USED);
+                ulk();
+                return p;
+            }
+        }
+#endif
         ulk();
     }
     size_t usable = bt_usable(p);
