@@ -159,6 +159,24 @@ fn memory_may_be_small() {
     sound("tiny_pool");
 }
 
+/// That there is no block after a failure is no fault of the failure where there is none without it.
+#[test]
+fn what_cannot_be_had_anyway_is_not_missed() {
+    let room = Room::new();
+    let Some(library) = room.compile("odd/tiny_pool") else {
+        return;
+    };
+    let lines = "# rule oom-recovers\nfail syscall any from 1\np0 = malloc 300000\nfail syscall none\n\
+                 p1 = malloc 300000 expect as unhindered\np2 = malloc 24 expect as unhindered";
+    let report = room.replay(&library, lines, &[]);
+    assert!(report.findings().is_empty(), "{}", report.summary());
+    let refuses_once = room.compile_with("designs/boundary_tags", &["-DFAULT_REFUSED"]);
+    let lines = "# rule oom-recovers\nfail syscall any from 1\np0 = malloc 24\nfail syscall none\n\
+                 p1 = malloc 24 expect as unhindered";
+    let report = room.replay(refuses_once.expect("as before"), lines, &[]);
+    report.expect(&["oom-recovers"]);
+}
+
 #[test]
 fn mappings_may_run_out() {
     sound("mapping_each");
