@@ -4,6 +4,7 @@
 //! none of these. It is made plainer as long as it grows: what is left says which rule is broken.
 
 use super::op::{Call, NO_SLOT, Op, Program};
+use super::plainer::TOLD;
 use super::threads::{Schedule, whose};
 use crate::spec::RuleId;
 
@@ -32,15 +33,12 @@ impl Program {
 
     /// Whether it has that by which growth breaks this rule.
     fn has_what_grows(&self, rule: RuleId) -> bool {
-        let any = |is_it: &dyn Fn(&Op) -> bool| self.ops.iter().any(is_it);
-        match rule {
-            RuleId::BoundedAligned => any(&|op| op.call.takes_alignment()),
-            RuleId::BoundedRealloc => any(&|op| op.call.reallocates()),
-            RuleId::FreeSizedEquiv | RuleId::FreeAlignedSizedEquiv | RuleId::CxxSizedEquiv => {
-                any(&|op| op.rule_of_told() == Some(rule))
-            }
+        self.ops.iter().any(|op| match rule {
+            RuleId::BoundedAligned => op.call.takes_alignment(),
+            RuleId::BoundedRealloc => op.call.reallocates(),
+            rule if TOLD.contains(&rule) => op.rule_of_told() == Some(rule),
             _ => true,
-        }
+        })
     }
 
     /// Whether several threads are at work at once.

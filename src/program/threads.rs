@@ -133,8 +133,9 @@ impl Program {
         })
     }
 
-    /// Keeps some of what says whose the operations are. A repetition that lost some of what it covers reaches back less far.
-    fn retain(&mut self, is_kept: impl Fn(&Op) -> bool) {
+    /// Keeps some of the operations, and of those what is legal without the others. A repetition that lost some of what it
+    /// covers reaches back less far.
+    pub fn retain(&mut self, is_kept: impl Fn(&Op) -> bool) {
         let all = std::mem::take(&mut self.ops);
         for (index, op) in all.iter().enumerate().filter(|(_, op)| is_kept(op)) {
             let mut op = *op;

@@ -202,8 +202,7 @@ impl Program {
     #[must_use]
     pub fn without_circumstances(&self) -> Program {
         let mut program = self.clone();
-        program.ops.retain(|op| !op.call.is_circumstance());
-        program.legalise();
+        program.retain(|op| !op.call.is_circumstance());
         program
     }
 

@@ -1,4 +1,8 @@
 //! Running programs against subjects, in processes that may die.
+//!
+//! A `plan` says which programs, and when. A `campaign` goes through it and looks into what they show. The `supervisor` starts
+//! workers and outlives what becomes of them; in a `worker` the subject lives. The other files are what a whole check takes
+//! from options to verdicts, and what both sides share.
 
 mod budget;
 mod campaign;

@@ -5,11 +5,10 @@
 
 use super::alignment::alignment_asked;
 use super::allocate::{impossible, zero_rule};
-use super::model::TOLD;
 use super::operators::{rule_of_failure, rules_of_delete};
 use super::reallocate::null_rule;
 use super::{Death, Evidence, Finding, Moment};
-use crate::program::{Call, Condition, NO_SLOT, Op, Program, Under};
+use crate::program::{Call, Condition, NO_SLOT, Op, Program, TOLD, Under};
 use crate::spec::{RuleId, RuleSet};
 
 /// How far past its end a read of an old block may go and still be laid to the realloc that copied it.

@@ -90,7 +90,12 @@ impl Shadow<'_> {
             _ => None,
         };
         let rule = self.purpose.unwrap_or(RuleId::AllocNonnullUsable);
-        let vacuous = matches!(expect, Expect::AsBefore | Expect::AsEarlier) && !as_before;
+        let vacuous = match expect {
+            Expect::AsBefore | Expect::AsEarlier => !as_before,
+            // Whether there is one where nothing fails is not known here.
+            Expect::AsUnhindered => address == 0,
+            _ => false,
+        };
         if expect != Expect::Any && !vacuous {
             self.ledger.count(rule);
         }

@@ -38,5 +38,5 @@ pub use growth::{LEAST as LEAST_SAMPLES, MOST as MOST_SAMPLES};
 pub use interception::{Interception, Standing};
 pub use ledger::{Choice, Ledger};
 pub use model::{
-    Checked, ERRNO_BEFORE, HandlerState, MEMPTR_BEFORE, Reply, Request, Shadow, Stop, TOLD, Thrown,
+    Checked, ERRNO_BEFORE, HandlerState, MEMPTR_BEFORE, Reply, Request, Shadow, Stop, Thrown,
 };

@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::occupancy::{Occupancy, prefetch};
 use super::threads::Common;
 use super::{Evidence, Finding, Outcome};
-use crate::program::{Call, Expect, Op, Program, Slot};
+use crate::program::{Call, Expect, Op, Program, Slot, TOLD};
 use crate::pymalloc::{Edition, Geometry};
 use crate::spec::RuleId;
 use std::cell::Cell;
@@ -30,14 +30,6 @@ pub const MEMPTR_BEFORE: u64 = 0x5afe_5afe_0000_1110;
 const LINE: u64 = 64;
 /// Lines of a block that are asked for ahead, after which the processor sees by itself where it goes.
 const LINES_AHEAD: u64 = 4;
-
-/// Rules about a free that is told the size: what it damages shows in other blocks, whether or not anybody asks about
-/// those.
-pub const TOLD: [RuleId; 3] = [
-    RuleId::FreeSizedEquiv,
-    RuleId::FreeAlignedSizedEquiv,
-    RuleId::CxxSizedEquiv,
-];
 
 /// Why a run ends before its program does. Small, since every check may answer with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

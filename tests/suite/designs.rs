@@ -52,6 +52,7 @@ designs! {
         moves_aligned_blocks_to_the_start: "MREMAP_ALIGNED" breaks "align-realloc-first",
         asks_for_no_segment_again: "REFUSED" breaks "oom-recovers",
         moves_before_it_can_grow: "SLIDE" breaks "realloc-fail-keeps",
+        takes_what_it_merges_for_zero: "ZERO_BEFORE" breaks "calloc-zero",
     }
     bitmaps {
         has_one_bit_too_many: "LAST_BIT" breaks "disjoint",

@@ -106,7 +106,8 @@ faulty! {
     zero_not_freeable breaks "zero-freeable", Short;
 }
 
-/// What is lost of one kind of blocks, or of requests that fail, only adds up within the time of a check, or of two where others are at work.
+/// What is lost of one kind of blocks, or of requests that fail, only adds up within the time of a check, or of two where
+/// others are at work; and who must meet does so by chance.
 fn loses(name: &str, rule: &str) {
     let room = Room::new();
     if let Some(library) = room.compile(&format!("faulty/{name}")) {
@@ -130,6 +131,37 @@ losing! {
     aligned_sized_free_lost breaks "free-aligned-sized-equiv";
     delete_of_nothing breaks "cxx-sized-equiv";
     account_of_failures breaks "no-stale-success";
+    shrink_loses breaks "bounded-realloc";
+    aligned_locks_another breaks "thread-safe";
+}
+
+/// Plain frees lose as much.
+#[test]
+fn growth_is_not_laid_to_frees_that_have_no_part_in_it() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/shrink_loses") else {
+        return;
+    };
+    let arguments = ["--rule", "free-sized-equiv", "--rule", "bounded-steady"];
+    let report = room.check_for(Duration::from_secs(10), &library, &arguments);
+    report.expect(&["bounded-steady"]);
+    assert_eq!(report.findings().len(), 1, "{}", report.summary());
+}
+
+/// Among many blocks that are freed so, and without the time to leave them out one by one.
+#[test]
+fn a_death_is_not_laid_to_frees_that_have_no_part_in_it() {
+    let room = Room::new();
+    let Some(library) = room.compile("faulty/aborts_if_kept") else {
+        return;
+    };
+    let others: String = (2..3000)
+        .map(|slot| format!("p{slot} = malloc {slot}\nfree_sized p{slot}\n"))
+        .collect();
+    let lines = others + "p1 = malloc 1048576\nfail syscall any 1\nfree p1";
+    let report = room.replay(&library, &lines, &["--time", "300ms"]);
+    report.expect(&["call-returns"]);
+    assert_eq!(report.findings().len(), 1, "{}", report.summary());
 }
 
 /// The C library frees NULL as a process starts, so a library of plain names would not get that far.

@@ -114,8 +114,8 @@ fn many(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     }
 }
 
-/// Blocks of each kind are refused and stay live, and then there are as many again, which takes more memory than there is:
-/// what could not be had once is asked for again.
+/// Some blocks of each kind are refused, and then as many are made again while the others live: whoever was refused has to ask
+/// for memory again.
 fn grows_again(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     let counts = [(24, 400), (200, 600), (1000, 1500), (28_000, 152)];
     let each_class = kit.classes.iter().map(|&class| (Request::malloc(class), 2));
@@ -187,8 +187,8 @@ fn resizes(kit: &Kit<'_>, which: Which, out: &mut Vec<Program>) {
     }
 }
 
-/// Blocks grow while the place before each is free, and there is less and less room behind them until some of it is asked for:
-/// who moves the block forward first may be left with nowhere to go on.
+/// Blocks grow where the place before each is free and less and less room is left behind it: who moves a block forward and
+/// then finds that it cannot grow there either has lost it.
 fn slides(which: Which, out: &mut Vec<Program>) {
     let mut script = Script::new(RuleId::ReallocFailKeeps);
     script.start();

@@ -106,8 +106,7 @@ fn without_forks(program: &Program) -> Program {
 
 fn without(program: &Program, is_unneeded: impl Fn(&Op) -> bool) -> Program {
     let mut program = program.clone();
-    program.ops.retain(|op| !is_unneeded(op));
-    program.legalise();
+    program.retain(|op| !is_unneeded(op));
     program
 }
 

@@ -5,8 +5,8 @@
 //! be told from it.
 
 use super::races::is_hang;
-use crate::program::{Call, Condition, Op};
-use crate::shadow::{Case, Evidence, Moment, TOLD, is_about_threads};
+use crate::program::{Call, Condition, Op, TOLD};
+use crate::shadow::{Case, Evidence, Moment, is_about_threads};
 use crate::spec::RuleId;
 
 /// Whether a rule is about threads, or about what else a process may meet with.
@@ -141,7 +141,8 @@ pub fn merge_hangs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
 }
 
 /// Drops growth among threads that was not looked into for want of time, if there is some that was: threads need not have to
-/// do with it what they seem to; and that of blocks that are resized, if resizing does not release them. Answers with the rules of which that was told, each with the one that is sure to be broken.
+/// do with it what they seem to; and that of blocks that are resized, if resizing does not release them. Answers with the
+/// rules of which that was told, each with the one that is sure to be broken.
 pub fn drop_climbs(cases: &mut Vec<Case>) -> Vec<(RuleId, RuleId)> {
     let climbs = |case: &Case| matches!(case.finding.evidence, Evidence::Climb { .. });
     let keeps = |case: &Case| case.finding.rule == RuleId::ReallocOldDead && case.reproduced;
@@ -355,6 +356,13 @@ mod tests {
         assert!(drop_climbs(&mut sure).is_empty());
         let mut only = vec![climb(threads, false), climb(at_once, false)];
         assert!(drop_climbs(&mut only).is_empty(), "nothing explains them");
+
+        let (resizing, kept) = (RuleId::BoundedRealloc, RuleId::ReallocOldDead);
+        let mut cases = vec![climb(resizing, true), climb(kept, true)];
+        assert_eq!(drop_climbs(&mut cases), [(resizing, kept)]);
+        assert_eq!(cases[0].finding.rule, kept);
+        let mut alone = vec![climb(resizing, true)];
+        assert!(drop_climbs(&mut alone).is_empty() && alone.len() == 1);
     }
 
     #[test]
@@ -382,5 +390,10 @@ mod tests {
         assert!(!is_as_without(RuleId::NoProc, &null(&under)));
         let asked = RuleId::AllocNonnullUsable;
         assert!(!is_as_without(asked, &null(call)), "what it was made for");
+        let race = RuleId::ThreadSafe;
+        assert!(is_as_without(race, &null(call)));
+        let beside = format!("under threads 3\n{call}");
+        let among = format!("thread 1\n{call}");
+        assert!(!is_as_without(race, &null(&beside)) && !is_as_without(race, &null(&among)));
     }
 }

@@ -376,19 +376,18 @@ impl Hunt {
             .saturating_duration_since(Instant::now())
             .max(LEAST);
         let deadline = process::now() + left.as_nanos() as u64;
-        let item = Item::given(program.clone(), self.once);
         let run = if self.once {
-            seat.run_item(&item, &conduct, deadline)?
+            seat.run_item(&Item::given(program.clone(), true), &conduct, deadline)?
         } else {
             seat.run(program, &conduct, deadline, Some(patience))?
         };
-        let finding = match seat.finding(program, &run)? {
-            Some(finding) if !seat.is_missed_anyway(&item, &finding, &conduct, deadline)? => {
-                Some(finding)
-            }
-            _ => None,
-        };
-        Ok((finding, run))
+        let found = seat.finding(program, &run)?;
+        if let Some(finding) = &found
+            && seat.is_missed_anyway(program, self.once, finding, &conduct, deadline)?
+        {
+            return Ok((None, run));
+        }
+        Ok((found, run))
     }
 
     /// The rule that the shrunk program proves broken, of which `telling` is what is sure to matter.

@@ -219,6 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn threads_are_not_given_up_for_a_lack_that_is_none_of_theirs() {
+        let mut known = Known::new();
+        let race = (RuleId::ThreadSafe, Call::Sweep);
+        for _ in 0..ATTEMPTS {
+            known.attempt(race, RuleId::ThreadSafe);
+        }
+        assert!(known.given_up().is_empty());
+        known.attempt(race, RuleId::Disjoint);
+        assert_eq!(known.given_up(), [(race.0, RuleId::Disjoint)]);
+    }
+
+    #[test]
     fn a_lack_that_was_not_told_apart_is_not_laid_to_circumstances() {
         let is = |rule, evidence, reproduced| {
             is_open(&Case {

@@ -112,7 +112,7 @@ impl Seat<'_> {
                 self.campaign.note_finished(&item.program, &run);
                 return Ok(failed);
             };
-            if self.is_missed_anyway(item, &finding, &conduct, deadline)? {
+            if self.is_missed_anyway(&item.program, item.once, &finding, &conduct, deadline)? {
                 return Ok(failed);
             }
             let op = item.program.ops.get(finding.op_index);
@@ -184,19 +184,19 @@ impl Seat<'_> {
     /// When no worker can be had.
     pub fn is_missed_anyway(
         &mut self,
-        item: &Item,
+        program: &Program,
+        once: bool,
         finding: &Finding,
         conduct: &Conduct,
         deadline: u64,
     ) -> Result<bool, CheckError> {
-        let op = item.program.ops.get(finding.op_index);
+        let op = program.ops.get(finding.op_index);
         if op.is_none_or(|op| op.expect != Expect::AsUnhindered)
             || !matches!(finding.evidence, Evidence::UnexpectedNull)
         {
             return Ok(false);
         }
-        let plain = item.with(item.program.unhindered());
-        let run = self.run_item(&plain, conduct, deadline)?;
+        let run = self.run_item(&Item::given(program.unhindered(), once), conduct, deadline)?;
         Ok(!matches!(run.end, End::Told(Ended::Finished)))
     }
 

@@ -14,6 +14,19 @@ use std::time::Instant;
 const MOST_SPARED: usize = 8;
 
 impl Hunt {
+    /// Takes the plainer program, if there is one and it shows the same.
+    fn try_plainer(
+        &self,
+        seat: &mut Seat<'_>,
+        best: &mut Sighting,
+        plainer: Option<Program>,
+    ) -> Result<(), CheckError> {
+        match plainer.filter(|it| *it != best.program) {
+            Some(program) => self.accept(seat, best, program).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// What grows as well in one thread, or if blocks stay where they were made, or if one thing happens after another, is
     /// about nothing else; nor is what grows without sizes that are told, or alignments. Which rule is broken depends on it,
     /// so it is not left to chance whether there is time, nor to what the smallest program looks like.
@@ -30,9 +43,7 @@ impl Hunt {
             Program::unaligned,
         ];
         for plainer in plainer {
-            if let Some(program) = plainer(&best.program).filter(|it| *it != best.program) {
-                self.accept(seat, best, program)?;
-            }
+            self.try_plainer(seat, best, plainer(&best.program))?;
         }
         self.kind = Kind::Growth(Some(best.finding.rule));
         Ok(())
@@ -49,11 +60,8 @@ impl Hunt {
             Call::Fork,
         ] {
             let mut plain = best.program.clone();
-            plain.ops.retain(|op| op.call != unneeded);
-            if plain != best.program {
-                plain.legalise();
-                self.accept(seat, best, plain)?;
-            }
+            plain.retain(|op| op.call != unneeded);
+            self.try_plainer(seat, best, Some(plain))?;
         }
         Ok(())
     }
@@ -98,10 +106,7 @@ impl Hunt {
         seat: &mut Seat<'_>,
         best: &mut Sighting,
     ) -> Result<(), CheckError> {
-        match best.program.unaligned() {
-            Some(ordinary) => self.accept(seat, best, ordinary).map(drop),
-            None => Ok(()),
-        }
+        self.try_plainer(seat, best, best.program.unaligned())
     }
 
     /// Whether it is sure that a block can be had without the circumstances that its lack is laid to; true of all else.

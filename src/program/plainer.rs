@@ -1,7 +1,15 @@
-//! Programs without frees that are told the size of their block, and without alignments that nobody needs.
+//! Programs that do the same by plainer calls: frees that are told nothing, blocks of no particular alignment.
 
 use super::op::{Call, NO_SLOT, Op, Program};
 use crate::spec::RuleId;
+
+/// Rules about a free that is told the size: what it damages shows in other blocks, whether or not anybody asks about
+/// those.
+pub const TOLD: [RuleId; 3] = [
+    RuleId::FreeSizedEquiv,
+    RuleId::FreeAlignedSizedEquiv,
+    RuleId::CxxSizedEquiv,
+];
 
 impl Call {
     /// The free that is told nothing, in the place of one that is told the size or more.
