@@ -148,18 +148,19 @@ fn growth_is_not_laid_to_frees_that_have_no_part_in_it() {
     assert_eq!(report.findings().len(), 1, "{}", report.summary());
 }
 
-/// Among many blocks that are freed so, and without the time to leave them out one by one.
+/// Among many blocks that are freed so and take their time, so that there is none to leave them out.
 #[test]
 fn a_death_is_not_laid_to_frees_that_have_no_part_in_it() {
     let room = Room::new();
     let Some(library) = room.compile("faulty/aborts_if_kept") else {
         return;
     };
-    let others: String = (2..3000)
-        .map(|slot| format!("p{slot} = malloc {slot}\nfree_sized p{slot}\n"))
-        .collect();
+    let make = |slot| format!("p{slot} = malloc {}\n", 20_000 + slot);
+    let made: String = (2..3000).map(make).collect();
+    let made_again = (2..3000).map(|slot| format!("free_sized p{slot}\n{}", make(slot)));
+    let others = made + &made_again.collect::<String>();
     let lines = others + "p1 = malloc 1048576\nfail syscall any 1\nfree p1";
-    let report = room.replay(&library, &lines, &["--time", "300ms"]);
+    let report = room.replay(&library, &lines, &["--time", "600ms"]);
     report.expect(&["call-returns"]);
     assert_eq!(report.findings().len(), 1, "{}", report.summary());
 }

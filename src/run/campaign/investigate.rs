@@ -242,13 +242,11 @@ impl Hunt {
     }
 
     /// Until when to go on with what finds out which rule is broken: to see once more that a call hangs may have taken all the
-    /// time there was, and what is laid to the block at hand, to circumstances or to frees that are told the size must not
-    /// be so for want of time to try without.
+    /// time there was, and what is laid to the block at hand, or to circumstances, must not be so for want of time to try
+    /// without.
     fn at_least_once(&self, seat: &Seat<'_>, best: &Sighting, until: Instant) -> Instant {
         let rule = best.finding.rule;
-        let laid = OF_THE_BLOCK.contains(&rule)
-            || Condition::RULES.contains(&rule)
-            || best.program.untold(|_| true).is_some();
+        let laid = OF_THE_BLOCK.contains(&rule) || Condition::RULES.contains(&rule);
         let now = Instant::now();
         let while_there_is_time = (now + AGAIN).min(seat.budget().latest());
         match races::is_hang(&best.finding) {

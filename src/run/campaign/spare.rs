@@ -8,7 +8,6 @@ use crate::program::{Call, Op, Program};
 use crate::run::CheckError;
 use crate::run::protocol::Ended;
 use crate::run::supervisor::End;
-use std::time::Instant;
 
 /// Sizes of a program that are tried one by one for more ordinary ones.
 const MOST_SPARED: usize = 8;
@@ -123,19 +122,28 @@ impl Hunt {
         Ok(matches!(run.end, End::Told(Ended::Finished)))
     }
 
-    /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out.
-    /// Answers with the program that tells what is about them: without time to try, only harm is.
+    /// What plain frees show as well is not about those that are told the size. Shrinking may have had no time to find out, so
+    /// it is tried once more. Answers with the program that tells what is about them: nothing is where that took too long.
     pub(super) fn untell(
         &self,
         seat: &mut Seat<'_>,
         best: &mut Sighting,
     ) -> Result<Program, CheckError> {
-        if let Some(plain) = best.program.untold(|_| true) {
-            if Instant::now() >= self.until && !best.finding.evidence.is_harm() {
-                return Ok(plain);
+        let Some(plain) = best.program.untold(|_| true) else {
+            return Ok(best.program.clone());
+        };
+        let (found, run) = self.attempt(seat, &plain, true, self.patience)?;
+        match found {
+            Some(finding) if self.kind.is_it(&finding, &plain) => {
+                *best = Sighting {
+                    program: plain.clone(),
+                    finding,
+                    run: Some(run),
+                };
+                Ok(plain)
             }
-            self.accept(seat, best, plain)?;
+            _ if matches!(run.end, End::Told(Ended::OutOfTime)) => Ok(plain),
+            _ => Ok(best.program.clone()),
         }
-        Ok(best.program.clone())
     }
 }
